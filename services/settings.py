@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers send it
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
-_HOST = r"(.*@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold any character
+_HOST = r"(?P<user>.*?@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold any character
 _DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+")
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
@@ -66,13 +66,20 @@ class ServiceSettings(BaseSettings):
     )
     limit_requests_per_minute: int = Field(default=600, ge=0, description="requests per minute and key")
     limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")
+    limit_open_uploads: int = Field(default=20, ge=0, description="resumable uploads of an owner that are not complete")
     limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that no worker has started")
     limit_rendered_seconds_per_day: int = Field(
         default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
     )
-    limit_stored_bytes: int = Field(
-        default=50_000_000_000, ge=0, description="bytes of an owner's songs, assets and results in storage"
+    limit_running_tasks: int = Field(
+        default=0, ge=0, description="tasks of an owner that workers do at a time; 0: no limit"
     )
+    limit_stored_bytes: int = Field(
+        default=50_000_000_000,
+        ge=0,
+        description="bytes of what is stored of an owner: songs, assets, results, systems …",
+    )
+    limit_systems: int = Field(default=10_000, ge=0, description="systems of an owner")
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
     max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
     max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")
@@ -89,6 +96,10 @@ class ServiceSettings(BaseSettings):
         default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"
     )
     upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
+    downloads: Literal["stream", "redirect"] = Field(
+        default="stream",
+        description="stream, or redirect: clients are sent to an address of the object store, valid for 15 minutes",
+    )
     lease_seconds: float = Field(
         default=15.0,
         ge=1,
@@ -127,6 +138,11 @@ class ServiceSettings(BaseSettings):
     )
     keep_segments: int = Field(
         default=_DAY, ge=0, description=f"seconds since segments were last used, if no job needs them; {_EVER}"
+    )
+    keep_analyses: int = Field(
+        default=30 * _DAY,
+        ge=0,
+        description=f"seconds since an analysis was last asked for, or made for a render; {_EVER}",
     )
     keep_uploads: int = Field(
         default=30 * _DAY,
@@ -176,8 +192,15 @@ class ServiceSettings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         # Accept the schemes and parameters that hosting providers and other clients use.
         url = _DRIVERS.get(scheme, scheme) + separator + re.sub(r"([?&])sslmode=", r"\1ssl=", rest)
-        if url and not _DATABASE.fullmatch(url):
-            raise ValueError("must be postgresql+asyncpg://user:password@host:port/name or sqlite+aiosqlite:///path")
+        if not url:
+            return url
+        if (found := _DATABASE.fullmatch(url)) is None:
+            known = (
+                "postgresql+asyncpg://host:port/name, with user:password@ before the host, or sqlite+aiosqlite:///path"
+            )
+            raise ValueError(f"must be {known}")
+        if (user := found["user"]) and "@" in user[:-1]:  # where drivers would take the host to begin
+            return url.replace(user, f"{user[:-1].replace('@', '%40')}@", 1)
         return url
 
     @field_validator("redis_url")
@@ -205,8 +228,8 @@ class ServiceSettings(BaseSettings):
         return root
 
     @field_validator(
-        *("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_at_least", "keep_jobs"),
-        *("keep_history", "keep_requests", "keep_orphans", "keep_every"),
+        *("keep_videos", "keep_previews", "keep_segments", "keep_analyses", "keep_uploads", "keep_at_least"),
+        *("keep_jobs", "keep_history", "keep_requests", "keep_orphans", "keep_every"),
         mode="before",
     )
     @classmethod

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 TASKS, LEASES = "services/jobs/tasks.py", "tests/services/jobs/test_tasks_leases.py -k sqlite"
 LIFECYCLE = "tests/services/jobs/test_lifecycle.py -k sqlite"
 VERSIONS = "tests/services/jobs/test_jobs_versions.py -k sqlite"
+ACCOUNT, ACCOUNTS = "services/auth/account.py", "tests/services/auth/test_account.py -k sqlite"
+SLOTS, SLOT_TESTS = "services/jobs/slots.py", "tests/services/jobs/test_slots.py -k sqlite"
 FAIR, TURNS = "services/jobs/fair_scheduler.py", "tests/services/jobs/test_fair_scheduler.py -k sqlite"
 PLAN, CUTS = "ecs_core/rendering/plan.py", "tests/ecs_core/rendering/test_plan.py"
 SEGMENT, FRAMES = "ecs_core/rendering/segment.py", "tests/ecs_core/rendering/test_same_frames.py"
@@ -157,6 +159,13 @@ MUTATIONS = [
     Mutation(
         "fair: newcomers start at zero", FAIR, "or 0.0, await current_virtual_time(session))", "or 0.0, 0.0)", TURNS
     ),
+    # Accounts and slots
+    Mutation("account: a retry is charged in full", ACCOUNT, "price_of(job) - _paid(job))", "price_of(job))", ACCOUNTS),
+    Mutation(
+        "account: what was spent is kept again", ACCOUNT, "_share_done(job) - job.spent", "_share_done(job)", ACCOUNTS
+    ),
+    Mutation("account: begun frames are free", ACCOUNT, 'job.status != "queued" and not failed', "False", ACCOUNTS),
+    Mutation("slots: one more than allowed", SLOTS, "or 0) < job.slots", "or 0) <= job.slots", SLOT_TESTS),
     # Cuts
     Mutation("cut: beyond the end", PLAN, "min(left, longest, max(", "min(longest, max(", CUTS),
     Mutation("cut: no taper", PLAN, "max(shortest, left // 4)", "max(shortest, left)", CUTS),

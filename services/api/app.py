@@ -24,6 +24,7 @@ from services.api.routes import (
     audio,
     batches,
     downloads,
+    estimates,
     events,
     health,
     jobs,
@@ -31,6 +32,7 @@ from services.api.routes import (
     particle_types,
     previews,
     renders,
+    resumable_uploads,
     systems,
     templates,
     webhooks,
@@ -64,8 +66,8 @@ async def _warn_of_access(service: Service) -> None:
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
 _SCENES, _JOBS = (
-    (particle_types, templates, systems, audio, assets, analysis),
-    (renders, batches, jobs, events, downloads, webhooks),
+    (particle_types, templates, systems, audio, assets, resumable_uploads, analysis),
+    (renders, estimates, batches, jobs, events, downloads, webhooks),
 )
 _PARTS = (*_SCENES, *_JOBS, previews, live, health)
 for part in _PARTS:
@@ -85,6 +87,7 @@ _TAGS = {
     "templates": "Whole looks with slots for a cover, a title …",
     "systems": "Particle systems: their settings, frames and previews",
     "audio": "Songs and their analysis",
+    "uploads": "Large songs and assets in parts, which can be resumed (tus 1.0)",
     "assets": "Pictures, videos, fonts and lyrics that systems refer to",
     "jobs": "Renders, from submission to download",
     "webhooks": "The secret that signs messages to a `webhook_url`",

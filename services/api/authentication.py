@@ -16,11 +16,12 @@ from starlette.requests import HTTPConnection
 
 from services.api.dependencies import Service, ServiceDep
 from services.api.failed_authentication import WrongKeys
+from services.api.lanes import use_lane_of
 from services.api.middleware.origin_check import check_origin
 from services.api.middleware.rate_headers import count_request
 from services.api.queries import reject_unknown_parameters
 from services.auth.api_keys import ANONYMOUS, Caller
-from services.observability.logs import mask_keys
+from services.observability.masking import mask_record
 from services.settings import ServiceSettings, is_loopback
 
 __all__ = ["Caller", "CallerDep", "FollowerDep", "identify", "mask_keys_in_logs", "require_scope", "unauthorized"]
@@ -51,6 +52,7 @@ async def identify(service: Service, connection: HTTPConnection, *, query: bool 
         await count_request(service.rate_limiter, service.settings, caller, connection)
         require_scope(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
         connection.scope[_CALLER] = caller
+    use_lane_of(caller.owner)
     return caller
 
 
@@ -149,14 +151,7 @@ FollowerDep = Annotated[Caller, Depends(_follower)]
 """The same where the key may be in the URL, as browsers cannot set headers for an EventSource."""
 
 
-def _mask_record(record: logging.LogRecord) -> bool:
-    record.msg = mask_keys(record.msg) if isinstance(record.msg, str) else record.msg
-    if isinstance(record.args, tuple):
-        record.args = tuple(mask_keys(each) if isinstance(each, str) else each for each in record.args)
-    return True
-
-
 def mask_keys_in_logs() -> None:
-    """Mask keys in uvicorn's logs; safe to call again."""
+    """Mask secrets in uvicorn's logs; safe to call again."""
     for name in _LOGS:
-        logging.getLogger(name).addFilter(_mask_record)
+        logging.getLogger(name).addFilter(mask_record)

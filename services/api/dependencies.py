@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import Depends, HTTPException
 from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
+from services.api.lanes import Lanes
 from services.api.notifier import TaskNotifier
 from services.api.poller import Poller
 from services.api.rate_limit import RateLimiter
@@ -28,16 +29,21 @@ from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
 from services.media.assets.store import Assets
+from services.media.resumable import ResumableUploads
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.disk_admission import DiskAdmission
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
+from services.storage.work_folders import work_folder
 
 T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
+_COMPUTING = 2  # threads: more would only hold up the event loop
+_FETCHING = 16  # threads, which mostly wait
+_READING = 6  # connections that lists have at most
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -52,6 +58,7 @@ class Service:
     storage: Storage
     songs: Songs
     assets: Assets
+    uploads: ResumableUploads
     keys: ApiKeys
     deleter: Deleter
     disk_admission: DiskAdmission
@@ -59,12 +66,39 @@ class Service:
     system_poller: Poller[StatusSnapshot]
     event_poller: Poller[int]  # id of the job's last event
     folder: Path
-    processor: CapacityLimiter
+    computing: Lanes
+    fetching: Lanes
+    reading: Lanes
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
+    @property
+    def redirects(self) -> bool:
+        """Whether clients get files from the object store by themselves."""
+        return self.settings.downloads == "redirect"
+
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
-        return await to_thread.run_sync(work, limiter=self.processor)
+        """Run a piece of CPU work in a thread when it is the turn of the request's owner; see ``services.api.lanes``.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.computing.run(work)
+
+    async def fetch(self, work: Callable[[], T]) -> T:
+        """Run what waits for storage in a thread, likewise; nothing that computes waits for it.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.fetching.run(work)
+
+    async def read(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Read much from the database when it is the turn of the request's owner, who never has all connections.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.reading.run_async(work)
 
     async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
         """A system by id; None if it does not exist or belongs to another owner."""
@@ -124,6 +158,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         storage=storage,
                         songs=songs,
                         assets=Assets(settings, sessions, storage),
+                        uploads=ResumableUploads(settings, sessions, storage),
                         keys=keys,
                         deleter=Deleter(sessions, storage),
                         disk_admission=DiskAdmission(settings, sessions, storage),
@@ -131,7 +166,9 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         system_poller=systems,
                         event_poller=events,
                         folder=folder,
-                        processor=CapacityLimiter(1),
+                        computing=Lanes(threads=_COMPUTING),
+                        fetching=Lanes(threads=_FETCHING, each=_FETCHING // 4),
+                        reading=Lanes(threads=_READING, each=_READING // 3),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
     finally:

@@ -54,6 +54,7 @@ _EXAMPLES = {
     404: "System not found",
     409: "Job is completed already",
     410: "The video expired at 2026-01-31 12:00 UTC; render it again",
+    412: "Tus-Resumable: must be 1.0.0",
     413: "The body is larger than 1000000 bytes",
     415: "Content-Type: must be application/json",
     416: "Range: the file has 1024 bytes",
@@ -64,11 +65,15 @@ _EXAMPLES = {
 }
 
 
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase if status in tuple(HTTPStatus) else "Checksum Mismatch"  # 460, of tus
+
+
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
     """An error response (RFC 9457); ``more`` holds further members."""
     detail = detail if len(detail) <= _MAX_DETAIL else detail[:_MAX_DETAIL] + " …"
     detail = detail.encode(errors="backslashreplace").decode()  # names may contain lone surrogates
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    body = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, PROBLEM)
 
 

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 import anyio
 from fastapi import HTTPException, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from services.jobs.artefacts import Artefact
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage
+from services.storage.reading import StoredReader
 
-_CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
 _BYTES = "application/octet-stream"
 VALIDATORS = {
     "ETag": {"description": "the same for the same frames", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
+}
+
+ELSEWHERE: dict[int | str, dict[str, Any]] = {
+    307: {
+        "description": "Elsewhere, for some minutes",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    }
 }
 
 
@@ -53,11 +58,16 @@ async def stored_file(
     media_type: str,
     modified: datetime | None = None,
     name: str | None = None,
+    redirect: bool = False,
+    lost: Callable[[], Awaitable[object]] | None = None,
 ) -> Response:
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
 
+    With ``redirect`` the client is sent to the object store, if there is one. If the file turns out not to be what was
+    stored once it was read whole, the connection ends before its last bytes are sent, and ``lost`` is called.
+
     Raises:
-        FileNotFoundError: the file is missing.
+        LostFileError: the file is gone, or not of its size.
         HTTPException: the requested range is not satisfiable.
     """
     etag = etag_of(made)
@@ -72,25 +82,43 @@ async def stored_file(
     if name is not None:
         headers["Content-Disposition"] = disposition(name)
     if request.method == "HEAD":
-        if not await run_in_threadpool(storage.exists, made.object):
-            raise FileNotFoundError(made.object)
+        await _check_size(storage, made)
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
-    held = ExitStack()
-    try:
-        file, size = await run_in_threadpool(_open_file, held, storage, made.object)
-        wanted = request.headers.get("range", "")
-        if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
-            wanted = ""
-        found = parse_range(wanted, size)
-    except BaseException:
-        held.close()
-        raise
-    start, stop = found or (0, size)
+    if redirect and (url := await _url(storage, made, headers, media_type)) is not None:
+        return RedirectResponse(url, headers={"Cache-Control": "no-store"})
+    wanted = request.headers.get("range", "")
+    if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
+        wanted = ""
+    found = parse_range(wanted, made.size)
+    start, stop = found or (0, made.size)
     if found is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made.size}"
     headers["Content-Length"] = str(stop - start)
-    content = _read(file, start, stop)
-    return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
+    reader = await run_in_threadpool(storage.open, made.object, size=made.size)
+    try:
+        first = await reader.read(start, min(stop, start + reader.part))  # before anything is answered
+    except BaseException:
+        await reader.close()
+        raise
+    content = _parts(reader, first, start, stop)
+    if found is None and made.digest is not None:
+        content = _checked(content, made, lost)
+    status = 200 if found is None else 206
+    return _File(reader, content, status_code=status, headers=headers, media_type=media_type)
+
+
+async def _check_size(storage: Storage, made: Artefact) -> None:
+    if await run_in_threadpool(storage.size, made.object) != made.size:
+        raise LostFileError(made.object)
+
+
+async def _url(storage: Storage, made: Artefact, headers: Mapping[str, str], media_type: str) -> str | None:
+    """Where the object store answers with the file, with the same headers."""
+    shown = {name: value for name, value in headers.items() if name in ("Content-Disposition", "Cache-Control")}
+    url = await run_in_threadpool(storage.url, made.object, headers={**shown, "Content-Type": media_type})
+    if url is not None:
+        await _check_size(storage, made)  # a client could not tell why the store has it not
+    return url
 
 
 def _not_modified(request: Request, etag: str) -> bool:
@@ -128,29 +156,46 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _open_file(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
-    path = held.enter_context(storage.file(key))
-    file = held.enter_context(path.open("rb"))
-    return file, os.fstat(file.fileno()).st_size
-
-
 class _File(StreamingResponse):
-    """Part of a file; closes the file after sending it or when the client disconnects."""
+    """What is read of a file. No more is read than the client takes; whatever happens, the file is closed."""
 
-    def __init__(self, held: ExitStack, content: AsyncIterator[bytes], **rest: Any) -> None:
+    def __init__(self, reader: StoredReader, content: AsyncIterator[bytes], **rest: Any) -> None:
         super().__init__(content, **rest)
-        self._held = held
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._held.close)
+                await self._reader.close()
 
 
-async def _read(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:
-    await run_in_threadpool(file.seek, start)
-    while start < stop and (chunk := await run_in_threadpool(file.read, min(_CHUNK, stop - start))):
-        start += len(chunk)
-        yield chunk
+async def _parts(reader: StoredReader, first: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
+    yield first
+    start += len(first)
+    while start < stop:
+        part = await reader.read(start, min(stop, start + reader.part))
+        start += len(part)
+        yield part
+
+
+async def _checked(
+    content: AsyncIterator[bytes], made: Artefact, lost: Callable[[], Awaitable[object]] | None
+) -> AsyncIterator[bytes]:
+    """The content of a whole file, the last part of which comes only if it is what was stored.
+
+    Raises:
+        LostFileError: it is not.
+    """
+    digest, last = hashlib.sha256(), b""
+    async for chunk in content:
+        if last:
+            yield last
+        await run_in_threadpool(digest.update, chunk)
+        last = chunk
+    if digest.hexdigest() != made.digest:
+        if lost is not None:
+            await lost()
+        raise LostFileError(made.object)
+    yield last

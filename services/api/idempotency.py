@@ -2,6 +2,9 @@
 
 The request is recorded before it runs, with the id of what it will create, and its response when it is done. If it was
 recorded but never answered, its process died: the next attempt uses the same id and finds what was created already.
+
+Of an owner the latest answers are kept, ``KEPT`` at most. A long answer is not kept but given anew, of what was created
+as it is then.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from typing import Annotated
 
 from fastapi import Header, HTTPException, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import delete, null, update
+from sqlalchemy import delete, null, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
 from services.api.dependencies import Service
@@ -24,6 +28,9 @@ from services.api.middleware.forwarded_headers import path_in_app
 from services.auth.api_keys import Caller
 from services.database.models import IdempotencyRow, new_id, now
 
+KEPT = 5_000  # answers of an owner
+_DROPPED = 100  # at a time
+_LONGEST = 4_000  # bytes of an answer that is kept
 _ABANDONED_AFTER = timedelta(seconds=10)
 
 IdempotencyKey = Annotated[
@@ -43,25 +50,38 @@ IdempotencyKey = Annotated[
 class Answer:
     """A response."""
 
-    content: BaseModel
+    content: BaseModel | str  # a model, or JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def body(self) -> str:
+        """The content as JSON."""
+        return self.content if isinstance(self.content, str) else self.content.model_dump_json()
+
 
 async def idempotent(
-    service: Service, caller: Caller, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
+    service: Service,
+    caller: Caller,
+    request: Request,
+    key: str | None,
+    make: Callable[[str], Awaitable[Answer]],
+    again: Callable[[str], Awaitable[Answer]] | None = None,
 ) -> Response:
     """Run ``make`` with the id to create; with a ``key``, return the first response again.
 
-    ``make`` may be called twice with the same id and must then create one thing.
+    ``make`` may be called twice with the same id and must then create one thing. ``again`` answers for what was created
+    with an id, where an answer may be long.
     """
     if key is None:
         answer = await make(new_id())
-        return _response(answer.status, answer.headers, answer.content.model_dump_json())
+        return _response(answer.status, answer.headers, answer.body)
     key = f"{caller.owner} {key}" if caller.owner else key  # other owners may use the same key
-    asked = await _digest(request)
-    row = await _reserve(service, key, asked)
+    asked = await _digest(service, request)
+    row = await _reserve(service, key, asked, caller.owner)
     if row.answer is not None:
+        if row.answer["body"] is None and again is not None:
+            return _response(**row.answer | {"body": (await again(row.made_id)).body})
         return _response(**row.answer)
     mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
     try:
@@ -70,21 +90,25 @@ async def idempotent(
         async with service.sessions.begin() as session:
             await session.execute(delete(IdempotencyRow).where(*mine))
         raise
-    kept = {"status": answer.status, "headers": dict(answer.headers), "body": answer.content.model_dump_json()}
+    body = answer.body
+    short = again is None or len(body) <= _LONGEST
+    kept = {"status": answer.status, "headers": dict(answer.headers), "body": body if short else None}
+    size = len(json.dumps(kept)) + len(key)
     async with service.sessions.begin() as session:
-        await session.execute(update(IdempotencyRow).where(*mine).values(answer=kept))
-    return _response(answer.status, answer.headers, answer.content.model_dump_json())
+        await session.execute(update(IdempotencyRow).where(*mine).values(answer=kept, size=size))
+    return _response(answer.status, answer.headers, body)
 
 
-async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
+async def _reserve(service: Service, key: str, asked: str, owner: str) -> IdempotencyRow:
     """The record of this request: new, answered, or abandoned by a process that died."""
     in_flight = HTTPException(409, "Idempotency-Key: the first request is still in progress", {"Retry-After": "1"})
     try:
         async with service.sessions.begin() as session:
             row = await session.get(IdempotencyRow, key, with_for_update=True)
             if row is None:
-                row = IdempotencyRow(key=key, request=asked, made_id=new_id(), created_at=now())
+                row = IdempotencyRow(key=key, owner=owner, request=asked, made_id=new_id(), created_at=now())
                 session.add(row)
+                await _drop_oldest(session, owner)
             elif row.request != asked:
                 raise HTTPException(422, "Idempotency-Key: was used for another request")
             elif row.answer is None:
@@ -96,9 +120,21 @@ async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
     return row
 
 
-async def _digest(request: Request) -> str:
-    body = json.dumps(await request.json() if await request.body() else {}, sort_keys=True)
-    return hashlib.sha256(f"{request.method} {path_in_app(request.scope)}\n{body}".encode()).hexdigest()
+async def _drop_oldest(session: AsyncSession, owner: str) -> None:
+    """Delete answers of an owner beyond the latest."""
+    mine = select(IdempotencyRow.key).where(IdempotencyRow.owner == owner, IdempotencyRow.size > 0)
+    latest = mine.order_by(IdempotencyRow.created_at.desc(), IdempotencyRow.key.desc())
+    old = list(await session.scalars(latest.offset(KEPT).limit(_DROPPED)))
+    if old:
+        await session.execute(delete(IdempotencyRow).where(IdempotencyRow.key.in_(old)))
+
+
+async def _digest(service: Service, request: Request) -> str:
+    body = await request.json() if await request.body() else {}
+    where = f"{request.method} {path_in_app(request.scope)}"
+    return await service.compute(
+        lambda: hashlib.sha256(f"{where}\n{json.dumps(body, sort_keys=True)}".encode()).hexdigest()
+    )
 
 
 def _response(status: int, headers: Mapping[str, str], body: str) -> Response:

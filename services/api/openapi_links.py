@@ -6,7 +6,7 @@ from typing import Any
 
 _OF_A_SYSTEM = (
     *("get_system", "update_config", "change_type", "load_audio", "frame_of_system", "preview_of_system"),
-    *("render_system", "delete_system"),
+    *("estimate_render", "render_system", "delete_system"),
 )
 _OF_A_JOB = ("get_job", "follow_job", "cancel_job", "download", "get_poster", "list_deliveries", "delete_job")
 

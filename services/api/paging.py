@@ -1,52 +1,93 @@
 """Lists in pages, newest first, each with a link to the next.
 
-A cursor names the last row of a page, so rows that are added meanwhile do not shift pages.
+A cursor names the last row of a page, so rows that are added meanwhile do not shift pages. A page ends early where it
+would have too many bytes; it is read in batches, so that no more is read than is shown, or little more.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import HTTPException, Query, Request, Response
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select, and_, or_
 
 from services.api.dependencies import Service
 
-LIMIT = Query(50, ge=1, le=500, description="how many at most")
+LIMIT = Query(50, ge=1, le=500, description="how many at most; fewer where the page would exceed 1 MB")
 CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")
+FIELDS = Query(
+    None,
+    max_length=500,
+    description="names of what is shown of each item, separated by commas",
+)
 LINK: dict[str, Any] = {
     "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
 }
+PAGE_BYTES = 1_000_000
+_FIRST_BATCH = 10  # rows; the size of these tells how many more there is room for
+
+Show = Callable[[Sequence[Any]], Awaitable[list[bytes]]]
 
 
-def page_query(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Select[Any]:
-    """The rows of a page, plus one if there is a next page."""
-    if cursor is not None:
-        rows = rows.where(_after(table, *_read(cursor)))
-    return rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
+def wanted_fields(text: str | None, model: type[BaseModel]) -> frozenset[str]:
+    """The fields of a list's items that a client asks for.
+
+    Raises:
+        HTTPException: there is no such field; names those that there are.
+    """
+    if text is None:
+        return frozenset(model.model_fields)
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in model.model_fields:
+            raise HTTPException(
+                400, f"fields: unknown field {name[:100]!r}; there are: {', '.join(model.model_fields)}"
+            )
+    return frozenset(names)
 
 
 async def paged_response(
-    service: Service, request: Request, rows: Select[Any], show: Callable[[Sequence[Any]], bytes], *, limit: int
+    service: Service, request: Request, rows: Select[Any], table: Any, show: Show, *, limit: int, cursor: str | None
 ) -> Response:
-    """A page as JSON, serialised by ``show``; its ``Link`` header leads to the next page."""
-    async with service.sessions() as session:
-        result = await session.execute(rows)
-        found = await service.compute(result.all)  # this is most of the work for hundreds of rows
-    content = await service.compute(lambda: show(found[:limit]))
-    return Response(content, headers=_link(found, request, limit=limit), media_type="application/json")
+    """A page of rows of a table as JSON, each item made by ``show``; its ``Link`` header leads to the next page."""
+    after = None if cursor is None else _read(cursor)
+    items, size, more, batch = list[bytes](), 0, True, _FIRST_BATCH
+    while more and len(items) < limit and batch:
+        batch = min(batch, limit - len(items))
+        found = await _batch(service, rows if after is None else rows.where(_after(table, *after)), table, batch + 1)
+        more = len(found) > batch
+        shown = await show(found[:batch])
+        for row, item in zip(found, shown, strict=False):
+            if items and size + len(item) > PAGE_BYTES:
+                more, batch = True, 0
+                break
+            items.append(item)
+            size += len(item) + 1
+            after = row.created_at, row.id
+        batch = batch and int((PAGE_BYTES - size) / (size / len(items))) if items else 0
+    headers = _link(after, request) if more and after is not None else {}
+    return Response(b"[%s]" % b",".join(items), headers=headers, media_type="application/json")
 
 
-def _link(rows: Sequence[Any], request: Request, *, limit: int) -> dict[str, str]:
-    if len(rows) <= limit:
-        return {}
-    rows = rows[:limit]
+async def _batch(service: Service, rows: Select[Any], table: Any, limit: int) -> Sequence[Any]:
+    """The first rows. An owner never has all connections, as these wait for a turn to be decoded, too."""
+
+    async def read() -> Any:
+        async with service.sessions() as session:
+            result = await session.execute(rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit))
+            return await service.compute(result.all)  # this is most of the work for hundreds of rows
+
+    return list(await service.read(read))
+
+
+def _link(after: tuple[datetime, str], request: Request) -> dict[str, str]:
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    query.append(("cursor", _write(rows[-1].created_at, rows[-1].id)))
+    query.append(("cursor", _write(*after)))
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 
 

@@ -18,6 +18,8 @@ from services.api.errors import KNOWN, problem_of
 from services.api.json_limits import MAX_BYTES, MAX_VALUES, parse
 from services.api.middleware.rate_headers import add_rate_headers
 
+_LARGE = 10_000  # bytes of a body that would hold up the event loop, for a millisecond and more
+
 
 class Bounds(NamedTuple):
     """Maximum bytes and values of a body, and advice for clients whose body is too large."""
@@ -76,7 +78,7 @@ class _Request(Request):
         if not hasattr(self, "_json"):
             body, values = await self.body(), self._bounds.values
             try:
-                if len(body) > MAX_BYTES:  # large enough to block the event loop
+                if len(body) > _LARGE:
                     self._json = await service_of(self).compute(lambda: parse(body, values=values))
                 else:
                     self._json = parse(body, values=values)

@@ -239,7 +239,9 @@ class RenderOptions(_Body):
         description="further sizes and formats; the song is analysed once",
         examples=[[{"size": "1080x1920"}, {"size": "1080x1080", "format": "webm"}]],
     )
-    priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
+    priority: Priority = Field(
+        "normal", description="shares of the workers: 1, 4 and 16; for high a key needs the scope priority"
+    )
     webhook_url: str | None = Field(
         None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
     )
@@ -322,6 +324,52 @@ class RenderAccepted(BaseModel):
     job_id: str
     message: str
     output_path: str
+
+
+class OutputEstimate(BaseModel):
+    """What an output of a render would take."""
+
+    name: str = Field(description="main, or that of the variant")
+    seconds: float = Field(description="of video; the most that it may be, where only the analysis can tell")
+    frames: int
+    bytes: int = Field(description="of the file, about")
+    cpu_seconds: float = Field(description="of one core of a common server, about")
+    rendered_seconds: float = Field(description="what it counts in the limit rendered_seconds_per_day")
+    exists: bool = Field(description="whether it is there already, and free")
+
+
+class Estimate(BaseModel):
+    """What a render would take; `cpu_seconds` and `rendered_seconds` are of outputs that do not exist."""
+
+    model_config = _example(
+        seconds=10.0,
+        frames=300,
+        bytes=1_200_000,
+        cpu_seconds=11.2,
+        rendered_seconds=10.0,
+        seconds_left=6.4,
+        outputs=[
+            {
+                "name": "main",
+                "seconds": 10.0,
+                "frames": 300,
+                "bytes": 1_200_000,
+                "cpu_seconds": 11.2,
+                "rendered_seconds": 10.0,
+                "exists": False,
+            }
+        ],
+    )
+
+    seconds: float = Field(description="of the main output's video")
+    frames: int = Field(description="of all outputs")
+    bytes: int = Field(description="of all files, about")
+    cpu_seconds: float = Field(description="of one core of a common server, about")
+    rendered_seconds: float = Field(description="what it counts in the limit rendered_seconds_per_day")
+    seconds_left: float | None = Field(
+        None, description="until it is done, if all that waits now is done first; null while no worker is known"
+    )
+    outputs: list[OutputEstimate]
 
 
 class Flashing(BaseModel):
@@ -590,6 +638,19 @@ class Asset(BaseModel):
         "fonts `family` and `style`; of lyrics `lines`, those with a time; of images `warnings`: what was changed"
     )
     created_at: datetime
+
+
+class ResumableUpload(BaseModel):
+    """A file that arrives in parts; in the end `audio` or `asset` is what became of it."""
+
+    upload_id: str
+    kind: Literal["song", "asset"]
+    name: str
+    length: int = Field(description="bytes")
+    received: int = Field(description="bytes")
+    expires_at: datetime
+    audio: UploadedAudio | None = None
+    asset: Asset | None = None
 
 
 class Counts(BaseModel):

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core.plugin_api import particle_types
+from ecs_core.video.format import SEGMENT_SECONDS
 from services.api.dependencies import Service
 from services.api.errors import UNREACHABLE
 from services.database.models import (
@@ -123,17 +124,17 @@ async def _jobs(session: AsyncSession) -> Gauges:
 
 async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
     """Waiting tasks, and the time that one slot would need for them; ``means`` are seconds by kind of task."""
-    ready = select(JobRow.priority, TaskRow.kind, func.count(), func.min(TaskRow.id), func.sum(JobRow.cost))
+    ready = select(JobRow.priority, TaskRow.kind, func.count(), func.min(TaskRow.id), func.sum(JobRow.seconds))
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
     expected = dict.fromkeys(TASK_KINDS, 0)
     number_of, age_of = dict.fromkeys(WEIGHTS, 0), dict.fromkeys(WEIGHTS, 0.0)
-    for priority, kind, number, first, cost in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
+    for priority, kind, number, first, video in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
         number_of[priority] += number
         age_of[priority] = max(age_of[priority], (now() - id_timestamp(first)).total_seconds())
         expected[kind] += number
         if kind == "plan":  # its segments are still to come
-            expected["segment"] += max(0, round(cost * WEIGHTS[priority]) - number)
+            expected["segment"] += max(number, round(video / SEGMENT_SECONDS))
             expected["join"] += number
     for kind, number in await session.execute(later):
         expected[kind] += number

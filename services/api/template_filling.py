@@ -5,9 +5,9 @@ What a song carries itself, its cover and its lyrics, becomes an asset of whoeve
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,15 @@ async def filled(
     sha256 = cover.partition(":")[2]
     found = digests if sha256 in digests else await _digests(service, caller, sha256)
 
-    def fill() -> tuple[str, dict[str, Any]]:
+    def fill(file: Path) -> tuple[str, dict[str, Any]]:
         from ecs_core.scene.cover_palette import colours_of_picture  # noqa: PLC0415 - slow, and rarely needed
 
-        with asset_files(service.storage, {sha256: found[sha256]}, service.folder) as files:
-            colours = colours_of_picture(files[sha256])
-        return fill_template(template, slots, cover_colours=colours)
+        return fill_template(template, slots, cover_colours=colours_of_picture(file))
 
-    return await asyncio.to_thread(fill)  # the file may have to be fetched
+    with ExitStack() as stack:
+        held = asset_files(service.storage, {sha256: found[sha256]}, service.folder)
+        files = await service.fetch(lambda: stack.enter_context(held))
+        return await service.compute(lambda: fill(files[sha256]))
 
 
 def lasting(config: dict[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +122,7 @@ async def _stored(service: Service, caller: Caller, slot: str, data: bytes, name
     """The slot with a reference to an asset that is made of data of a song; nothing if the data are no such asset."""
     sha256 = hashlib.sha256(data).hexdigest()
     async with service.songs.staging_file() as path:
-        await asyncio.to_thread(Path.write_bytes, path, data)
+        await service.fetch(lambda: path.write_bytes(data))
         try:
             row = await service.assets.store(path, sha256=sha256, name=name[:200], caller=caller)
         except AssetError:

@@ -21,7 +21,7 @@ from services.database.engine import Sessions
 from services.database.models import KeyRow, now
 from services.settings import LIMITS
 
-SCOPES = ("read", "render", "admin")
+SCOPES = ("read", "render", "priority", "admin")  # priority: may ask for jobs of high priority
 CACHE_SECONDS = 4.0  # seconds for which a look-up is cached; revoking takes effect within five seconds
 SESSION_CACHE_SECONDS = 2.0  # likewise, for long-lived connections
 _CACHE_SIZE = 1000  # cached keys

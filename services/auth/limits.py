@@ -49,6 +49,11 @@ def limit_of(settings: ServiceSettings, caller: Caller, name: str) -> float | No
     return float(getattr(settings, setting))
 
 
+def slots_of(settings: ServiceSettings, caller: Caller) -> int | None:
+    """How many slots of workers a caller's jobs may hold at a time; None if as many as there are."""
+    return int(limit_of(settings, caller, "running_tasks") or 0) or None
+
+
 def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
     """Refuse a complete config that exceeds a limit of this server, with or without a variant.
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.auth.account import charge, day_of, due
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
-from services.database.models import JobRow, UsageRow, now
+from services.database.clock import time_in
+from services.database.engine import advisory_lock
+from services.database.models import JobRow, SystemRow, UsageRow
 from services.database.tallies import tallies
 from services.settings import ServiceSettings
 from services.storage.usage import stored_bytes
@@ -32,6 +35,8 @@ class Quotas:
     queued_jobs: float = math.inf
     rendered_seconds_per_day: float = math.inf
     stored_bytes: float = math.inf
+    open_uploads: float = math.inf
+    systems: float = math.inf
 
 
 NO_QUOTAS = Quotas()
@@ -49,31 +54,32 @@ def owner_lock(owner: str) -> str:
 
 
 async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas, *, parts: Sequence[JobRow] = ()) -> None:
-    """Charge an owner for the unrendered seconds of a job that is about to be queued, or those of its parts.
+    """Charge an owner for a job that is about to be queued, or for its parts: for what of them is not rendered.
 
     Raises:
         QuotaError: the owner has too many jobs, too many seconds rendered today, or too many bytes stored.
     """
     if min(quotas.open_jobs, quotas.queued_jobs) < math.inf:
         there = dict.fromkeys(_OPEN, 0)
-        for each in await tallies(session, "jobs", job.owner):
-            if each.state in there and each.kind != "output":
-                there[each.state] += each.number
+        for tally in await tallies(session, "jobs", job.owner):
+            if tally.state in there and tally.kind != "output":
+                there[tally.state] += tally.number
         number = sum(there.values())
         if number + 1 > quotas.open_jobs:
             raise QuotaError("open_jobs", quotas.open_jobs, f"{number} jobs are open")
         if (queued := there["queued"]) + 1 > quotas.queued_jobs:
             raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
     await admit_bytes(session, job.owner, 0, quotas)
-    day = day_of(now())
-    seconds = sum(unrendered_seconds(each) for each in parts or (job,))
+    moment, jobs = await time_in(session), parts or (job,)
+    day, seconds = day_of(moment), sum(due(each) for each in jobs)
     used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
     if used + seconds > quotas.rendered_seconds_per_day:
         problem = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
-        midnight = now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        left = (midnight - now()).total_seconds()
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        left = (midnight - moment).total_seconds()
         raise QuotaError("rendered_seconds_per_day", quotas.rendered_seconds_per_day, problem, seconds=left)
-    await _charge(session, job.owner, day, seconds)
+    for each in jobs:
+        await charge(session, each, day)
 
 
 async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quotas) -> None:
@@ -90,36 +96,20 @@ async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quot
         raise QuotaError("stored_bytes", quotas.stored_bytes, f"{there} bytes are stored{more}; delete something")
 
 
-async def refund_seconds(session: AsyncSession, job: JobRow) -> None:
-    """Refund the unrendered seconds of a job that has ended."""
-    await _charge(session, job.owner, day_of(job.created_at), -unrendered_seconds(job))
+async def admit_system(
+    session: AsyncSession, owner: str, quotas: Quotas, *, new: SystemRow | None = None, more: int = 0
+) -> None:
+    """Check that an owner may store a ``new`` system, or ``more`` bytes of one that there is.
 
-
-async def settle_seconds(session: AsyncSession, job: JobRow, seconds: float) -> None:
-    """Charge an open job, of which nothing is rendered, what its video lasts instead of the most that it might."""
-    await _charge(session, job.owner, day_of(job.created_at), seconds - job.seconds)
-    job.seconds = seconds
-
-
-def unrendered_seconds(job: JobRow) -> float:
-    """Seconds of a job's video that were not rendered."""
-    return job.seconds * (1 - job.frames_done / job.frames) if job.frames else job.seconds
-
-
-def day_of(moment: datetime) -> str:
-    """The UTC day that something is charged to."""
-    return f"{moment:%Y-%m-%d}"
-
-
-async def _charge(session: AsyncSession, owner: str, day: str, seconds: float) -> None:
-    if not seconds:
+    Raises:
+        QuotaError: the owner would have too many systems, or too many bytes stored.
+    """
+    more = more if new is None else new.size or 0
+    if more <= 0 or min(quotas.systems, quotas.stored_bytes) == math.inf:
         return
-    mine = (UsageRow.owner == owner, UsageRow.day == day)
-    known = await session.scalar(select(UsageRow.day).where(*mine))
-    if known is not None:
-        await session.execute(update(UsageRow).where(*mine).values(seconds=UsageRow.seconds + seconds))
-    elif seconds > 0:
-        yesterday = day_of(now() - timedelta(days=1))  # whose jobs may still be refunded
-        await session.execute(delete(UsageRow).where(UsageRow.owner == owner, UsageRow.day < yesterday))
-        session.add(UsageRow(owner=owner, day=day, seconds=seconds))
-        await session.flush()
+    await advisory_lock(session, owner_lock(owner))
+    if new is not None and quotas.systems < math.inf:
+        there = sum(each.number for each in await tallies(session, "systems", owner))
+        if there >= quotas.systems:
+            raise QuotaError("systems", quotas.systems, f"there are {there} systems; delete some")
+    await admit_bytes(session, owner, more, quotas)

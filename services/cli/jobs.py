@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ecs_core.errors import MotesError
 from ecs_core.output_names import MAIN
 from services.cli.service_database import open_sessions
-from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.service_settings import add_data_argument, settings_from
 from services.cli.tables import print_table
+from services.observability.masking import masked_value
 
 if TYPE_CHECKING:
     from services.database.engine import Sessions
@@ -236,7 +237,7 @@ def _facts(row: JobRow) -> dict[str, Any]:
     names = ("kind", "system_id", "status", "stage", "stage_progress", "progress", "frames", "frames_done", "start")
     more = ("error", "priority", "output_path", "size", "created_at", "rendering_at", "ended_at", "scene_key")
     scene = {"particle_type": row.scene.get("type"), "audio": row.scene.get("audio")}
-    webhook = None if row.webhook_url is None else masked(row.webhook_url)
+    webhook = None if row.webhook_url is None else masked_value(row.webhook_url)
     values = {name: _plain(getattr(row, name)) for name in (*names, *more)}
     return {"job_id": row.id, **values, **scene, "webhook_url": webhook, "outputs": outputs_shown(row)}
 

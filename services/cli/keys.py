@@ -27,6 +27,7 @@ examples:
   motes keys create --owner alice
   motes keys create --owner dashboard --scope read --expires 90d
   motes keys create --owner bob --limit requests_per_minute=100 --limit open_jobs=5
+  motes keys create --owner live --scope read --scope render --scope priority --limit running_tasks=4
   motes keys create --owner operator --scope admin --data /srv/motes
   motes keys list
   motes keys rotate k3v9x2ab --overlap 24h
@@ -34,7 +35,7 @@ examples:
   motes keys webhook-secret alice
   motes keys webhook-secret alice --rotate --overlap 7d
 """
-_SCOPES = ("read", "render", "admin")  # as in services.auth.api_keys, which is slow to load
+_SCOPES = ("read", "render", "priority", "admin")  # as in services.auth.api_keys, which is slow to load
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

@@ -37,6 +37,7 @@ from services.cli import (
     warmup,
     worker,
 )
+from services.observability.masking import learn_secrets, masked
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -65,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
     """Prints errors as one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_BAD_INPUT, f"motes: error: {message} (see {self.prog} --help)\n")
+        self.exit(EXIT_BAD_INPUT, f"motes: error: {masked(message)} (see {self.prog} --help)\n")
 
 
 class _Version(argparse.Action):
@@ -116,11 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # pipes on Windows use a legacy code page
+    learn_secrets()
     arguments = build_parser().parse_args(argv)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     sys.unraisablehook = _unraisable
+    sys.excepthook = lambda kind, error, trace: _print_traceback(error)
     try:
         arguments.run(arguments)
     except (KeyboardInterrupt, RenderCancelled):
@@ -135,10 +138,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except MotesError as error:
         if arguments.debug:
-            traceback.print_exc()
-        print(f"motes: error: {' '.join(str(error).split())}", file=sys.stderr)
+            _print_traceback(error)
+        print(f"motes: error: {' '.join(masked(str(error)).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0
+
+
+def _print_traceback(error: BaseException) -> None:
+    print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
 
 
 class _Interrupted(KeyboardInterrupt):

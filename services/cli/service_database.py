@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.errors import MotesError
-from services.cli.service_settings import masked, require_service
+from services.cli.service_settings import require_service
+from services.observability.masking import masked_value
 
 if TYPE_CHECKING:
     from services.database.engine import Sessions
@@ -28,7 +29,7 @@ def prepare(settings: ServiceSettings) -> None:
     try:
         Storage(settings.storage)
     except Exception as error:  # object store clients raise errors of many kinds
-        raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
+        raise MotesError(f"the storage {masked_value(settings.storage)}: {error}") from error
 
 
 def migrate(settings: ServiceSettings) -> None:
@@ -72,13 +73,13 @@ async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
         from services.database.engine import open_database
         from services.database.migrations import head_revision, revision_at
     if _is_missing(settings):
-        where = f"there is no database {masked(settings.database)}"
+        where = f"there is no database {masked_value(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
     with one_line_errors(settings):
         if (here := await revision_at(settings.database)) != head_revision():
             raise MotesError(
-                f"the database {masked(settings.database)} has schema revision {here or 'none'}, this Motes needs "
-                f"{head_revision()}: run motes db upgrade"
+                f"the database {masked_value(settings.database)} has schema revision {here or 'none'}, this Motes "
+                f"needs {head_revision()}: run motes db upgrade"
             )
         engine, sessions = open_database(settings.database)
         try:
@@ -108,7 +109,7 @@ def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
             raise
         cause = getattr(error, "orig", None) or error
         reason = " ".join(str(cause).split()) or type(cause).__name__
-        raise MotesError(f"the database {masked(settings.database)}: {masked(reason)}") from error
+        raise MotesError(f"the database {masked_value(settings.database)}: {reason}") from error
 
 
 def _database_errors() -> tuple[type[Exception], ...]:

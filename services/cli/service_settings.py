@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
 from ecs_core.portability import POSIX
+from services.observability.masking import HIDDEN, SECRET_NAME, masked_value
 
 if TYPE_CHECKING:
     from services.settings import ServiceSettings
-
-HIDDEN = "********"
-_SECRET = re.compile(r"(^|_)(secret|token|password|key)s?$")
 
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +58,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
     except ValidationError as error:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
-        given = HIDDEN if _SECRET.search(name) else masked(str(wrong["input"]))
+        given = HIDDEN if SECRET_NAME.search(name) else masked_value(str(wrong["input"]))
         where = f"--{name.replace('_', '-')}" if name in over else variable(name)
         words = what_is_allowed(wrong, ServiceSettings.model_json_schema())
         raise MotesError(f"{where} = {given}: {words}; motes config --help tells more") from None
@@ -88,14 +85,8 @@ def shown(name: str, value: Any) -> str:
     """A setting's value without secrets."""
     if value is None or value == "":
         return ""
-    if _SECRET.search(name) or type(value).__name__.startswith("Secret"):
+    if SECRET_NAME.search(name) or type(value).__name__.startswith("Secret"):
         return HIDDEN
     if isinstance(value, (list, tuple, set, frozenset)):
         return ", ".join(shown(name, each) for each in value)
-    return masked(str(value))
-
-
-def masked(text: str) -> str:
-    """A URL with its password and secret parameters masked."""
-    text = re.sub(r"(://[^:/@\s]*:)[^/\s]*@", rf"\1{HIDDEN}@", text)
-    return re.sub(r"(?i)([?&][^=&\s]*(?:secret|token|password|key)[^=&\s]*=)[^&\s]+", rf"\1{HIDDEN}", text)
+    return masked_value(str(value))

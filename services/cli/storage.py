@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
 from services.cli.service_database import open_sessions
-from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.service_settings import add_data_argument, settings_from
 from services.cli.tables import print_table
+from services.observability.masking import masked_value
 
 if TYPE_CHECKING:
     from services.database.engine import Sessions
@@ -56,15 +57,16 @@ def _storage(settings: ServiceSettings) -> Storage:
     try:
         return Storage(settings.storage)
     except Exception as error:  # object store clients raise errors of many kinds
-        raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
+        raise MotesError(f"the storage {masked_value(settings.storage)}: {error}") from error
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services.storage.usage import usage_by_kind, usage_by_owner
+    from services.storage.usage import Usage, plural, usage_by_kind, usage_by_owner
 
     async with sessions() as session:
         stored, owned = await usage_by_kind(session), sorted(await usage_by_owner(session))
-    facts: dict[str, Any] = {"storage": masked(settings.storage), "free": storage.free()}
+    stored.append(Usage("", "song analysis", *_song_analyses(storage)))
+    facts: dict[str, Any] = {"storage": masked_value(settings.storage), "free": storage.free()}
     facts["reserve"] = None if facts["free"] is None else settings.reserve_of(storage.total())
     if arguments.json:
         kinds = {each.kind: {"number": each.number, "bytes": each.bytes} for each in stored}
@@ -73,11 +75,20 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
     for name, value in facts.items():
         print(f"{name:<8} {value if value is not None else '–'}")
     print()
-    print_table(("STORED", "NUMBER", "BYTES"), ((f"{each.kind}s", each.number, each.bytes) for each in stored))
+    print_table(("STORED", "NUMBER", "BYTES"), ((plural(each.kind), each.number, each.bytes) for each in stored))
     if owned:
         print()
-        rows = ((each.owner or None, f"{each.kind}s", each.number, each.bytes) for each in owned)
+        rows = ((each.owner or None, plural(each.kind), each.number, each.bytes) for each in owned)
         print_table(("OWNER", "HAS", "NUMBER", "BYTES"), rows)
+
+
+def _song_analyses(storage: Storage) -> tuple[int, int]:
+    """Number and bytes of the analyses that renders made of songs, of which the database does not know."""
+    from services.storage.object_keys import is_correction, is_correction_pointer
+
+    files = (each for batch in storage.list("analyses") for each in batch)
+    sizes = [each.size for each in files if not (is_correction(each.key) or is_correction_pointer(each.key))]
+    return len(sizes), sum(sizes)
 
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:

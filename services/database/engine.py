@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event, func, select
@@ -22,6 +24,16 @@ _IDLE_TIMEOUT = 10.0  # seconds that a transaction may idle before PostgreSQL ro
 _CONNECTION_ERRORS = ("08", "25P03", "53300", "57P")
 
 
+@dataclass
+class _Transaction:
+    """One that writes; tasks that begin within it see its end."""
+
+    is_open: bool = True
+
+
+_transaction: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+
+
 class Sessions:
     """Database sessions: ``sessions()`` to read, ``sessions.begin()`` to write in one transaction."""
 
@@ -34,8 +46,31 @@ class Sessions:
         return self._reading()
 
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A transaction: committed at the end, rolled back on an error."""
-        return self._writing.begin()
+        """A transaction: committed at the end, rolled back on an error. Nothing else is waited for within it."""
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        transaction = _Transaction()
+        async with self._writing.begin() as session:
+            before = _transaction.set(transaction)
+            try:
+                yield session
+            finally:
+                transaction.is_open = False
+                with contextlib.suppress(ValueError):  # ended by another task, at the end of the process
+                    _transaction.reset(before)
+
+
+def outside_transactions() -> None:
+    """Refuse to do within a transaction that writes what may take long: on SQLite all others wait for that.
+
+    Raises:
+        RuntimeError: this is within one.
+    """
+    transaction = _transaction.get()
+    if transaction is not None and transaction.is_open:
+        raise RuntimeError("storage is used within a transaction, for which others wait")
 
 
 def on_commit(session: AsyncSession, do: Callable[[], object]) -> None:
@@ -65,7 +100,8 @@ class _Connection(sqlite3.Connection):
 
 
 def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
-    """Open an engine and its sessions. SQLite runs in WAL mode, so readers never wait for a writer.
+    """Open an engine and its sessions. SQLite runs in WAL mode, so readers never wait for a writer; what it commits
+    survives a power cut.
 
     A database that is unreachable or drops a connection raises OperationalError, whatever the driver raises.
     """
@@ -85,7 +121,7 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
             # the driver must not begin transactions by itself, which it does too late
             connection.isolation_level = None
             cursor = connection.cursor()
-            for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
             give_clock(connection)

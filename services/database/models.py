@@ -72,6 +72,7 @@ class SystemRow(Base):
     __table_args__ = (
         Index("systems_by_age", "created_at", "id"),
         Index("systems_by_owner", "owner", "created_at", "id"),
+        Index("systems_by_size", "owner", "size"),  # so that no row, with its config, is read for a sum
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
@@ -81,6 +82,9 @@ class SystemRow(Base):
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
     revision: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    shown: Mapped[str | None] = mapped_column(Text, deferred=True)  # see services.api.system_statuses
+    shown_as: Mapped[str | None] = mapped_column(String(64))  # of what it was made
+    size: Mapped[int | None] = mapped_column(Integer)  # bytes of what is shown; null until that is known
 
 
 class AudioRow(Base):
@@ -119,6 +123,7 @@ class AssetRow(Base):
     kind: Mapped[str] = mapped_column(String(8))  # image, video, font or lyrics
     digest: Mapped[str] = mapped_column(String(64))  # of what is stored: a picture's pixels, or the bytes
     size: Mapped[int] = mapped_column(BigInteger)  # bytes as stored
+    file_digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file as stored; null if not known
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.media.assets.facts
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
@@ -140,6 +145,38 @@ class AssetClaimRow(Base):
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+class ResumableUploadRow(Base):
+    """A file that arrives in parts; see ``services.media.resumable``."""
+
+    __tablename__ = "resumable_uploads"
+    __table_args__ = (
+        Index("resumable_uploads_by_owner", "owner"),
+        Index("resumable_uploads_by_expiry", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))  # song or asset
+    name: Mapped[str] = mapped_column(String(200))  # of the client's file
+    length: Mapped[int] = mapped_column(BigInteger)  # bytes of the whole file
+    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes that its parts have
+    reserved: Mapped[int] = mapped_column(BigInteger)  # bytes that count as stored
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # the client is told in the end
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ResumablePartRow(Base):
+    """A part of such a file that is in storage; together they are all that was received."""
+
+    __tablename__ = "resumable_parts"
+
+    upload_id: Mapped[str] = mapped_column(ForeignKey("resumable_uploads.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first byte
+    size: Mapped[int] = mapped_column(BigInteger)
+    object: Mapped[str] = mapped_column(String(255))  # storage key
+
+
 class SystemAssetRow(Base):
     """An asset that a system's config refers to."""
 
@@ -156,6 +193,18 @@ class JobAssetRow(Base):
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class CorrectionRow(Base):
+    """Which correction of a song's analysis counts for an owner; see ``services.media.corrections``."""
+
+    __tablename__ = "corrections"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+    digest: Mapped[str | None] = mapped_column(String(64))  # of the document; null: a file tells, from before
+    size: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of the document
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class KeyRow(Base):
@@ -175,13 +224,13 @@ class KeyRow(Base):
 
 
 class UsageRow(Base):
-    """Seconds of video rendered for an owner in a day; deleting jobs does not reduce it."""
+    """Seconds rendered for an owner in a day; deleting jobs does not reduce it. See ``services.auth.account``."""
 
     __tablename__ = "usage"
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     day: Mapped[str] = mapped_column(String(10), primary_key=True)  # in UTC, such as 2026-01-31
-    seconds: Mapped[float] = mapped_column(Float)  # of video, including open jobs
+    seconds: Mapped[float] = mapped_column(Float)  # including those that open jobs hold
 
 
 # states of jobs that are in progress, and of jobs that can be retried
@@ -192,8 +241,8 @@ class JobRow(Base):
     """A render: its spec as of submission, and its progress.
 
     ``kind`` is video, output, preview, frame, analysis or curves; lists show videos only. ``outputs`` and ``whole_id``:
-    see ``services.jobs.outputs``. ``virtual_time``, ``cost`` and ``fairness_key``: see
-    ``services.jobs.fair_scheduler``.
+    see ``services.jobs.outputs``. ``virtual_time``, ``cost``, ``plan_cost`` and
+    ``fairness_key``: see ``services.jobs.fair_scheduler``.
     """
 
     __tablename__ = "jobs"
@@ -240,8 +289,19 @@ class JobRow(Base):
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # as of its artefact
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
+    # What its owner is charged, in rendered seconds: see services.auth.account. None: of jobs of older versions.
+    price: Mapped[float | None] = mapped_column(Float)
+    charged: Mapped[float | None] = mapped_column(Float)
+    charged_on: Mapped[str | None] = mapped_column(String(10))
+    spent: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    plan_cost: Mapped[float | None] = mapped_column(Float)  # of its cost, that of its plan; None: that of any task
+    slots: Mapped[int | None] = mapped_column(
+        Integer
+    )  # of workers that its owner may hold while it asks for one; None: all
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
+    remade: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # times that files of it were lost
+    reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its result was lost, see jobs.lost_files
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -310,6 +370,7 @@ class ArtefactRow(Base):
     key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.storage.object_keys
     object: Mapped[str] = mapped_column(String(255))  # storage key of the file
     size: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file; null if not known
     overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # see ecs_core.flashes
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -380,13 +441,18 @@ class IdempotencyRow(Base):
     """A repeatable request: what was asked, and the response once there is one."""
 
     __tablename__ = "idempotency"
-    __table_args__ = (Index("idempotency_by_age", "created_at"),)
+    __table_args__ = (
+        Index("idempotency_by_age", "created_at"),
+        Index("idempotency_by_owner", "owner", "created_at", "key"),
+    )
 
     key: Mapped[str] = mapped_column(String(330), primary_key=True)  # owner and key
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    owner: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    size: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # bytes of the answer
 
 
 class ClockRow(Base):

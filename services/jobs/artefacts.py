@@ -12,7 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import FILE_OF_ARTEFACT, SCENE_OF_ARTEFACT, ArtefactRow, JobRow, now
-from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, segment_key
+from services.storage.object_keys import (
+    SINGLE_TASK_KINDS,
+    light_key,
+    plan_folder,
+    poster_key,
+    result_key,
+    segment_key,
+)
 
 SCENE: ColumnClause[str] = literal_column(SCENE_OF_ARTEFACT)  # of an artefact; as text, for its index to be found
 FILE: ColumnClause[str] = literal_column(FILE_OF_ARTEFACT)  # the first eight characters of its file's name
@@ -21,7 +28,7 @@ TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished file: its content key, its storage key, and its size in bytes.
+    """A finished file: its content key, its storage key, its size in bytes, and its sha256 if that is known.
 
     ``overdrawn`` is the number of frames of a segment or a video in which particles were drawn smaller. ``flashes`` are
     the passages in which a video flashes too often, as plain ``ecs_core.flashes.flashing.Flashing``; None where nobody
@@ -33,6 +40,7 @@ class Artefact:
     size: int
     overdrawn: int = 0
     flashes: list[dict[str, Any]] | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[
 
 def as_artefact(row: ArtefactRow) -> Artefact:
     """What a row says."""
-    return Artefact(row.key, row.object, row.size, row.overdrawn, row.flashes)
+    return Artefact(row.key, row.object, row.size, row.overdrawn, row.flashes, row.digest)
 
 
 async def touch(sessions: Sessions, key: str) -> None:
@@ -86,6 +94,14 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
         session.add(row)
         await session.flush()
     return row
+
+
+async def finished_result(session: AsyncSession, job: JobRow, *, reopened: bool = False) -> ArtefactRow | None:
+    """The result of a job, if nothing of it has to be made; of one that is ``reopened`` a video has its poster."""
+    row = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+    if row is None or job.kind in SINGLE_TASK_KINDS or not (reopened or job.reopened_at is not None):
+        return row
+    return row if await session.get(ArtefactRow, poster_key(job.scene_key)) is not None else None
 
 
 async def result_size(session: AsyncSession, scene_key: str, kind: str) -> int:

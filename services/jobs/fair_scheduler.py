@@ -1,15 +1,19 @@
 """Fair scheduling: start-time fair queueing (Goyal, Vin and Cheng, 1996) over the work of all owners.
 
 Every task has a virtual time; the ready task with the lowest is done next. A job starts where the earlier open jobs of
-the same owner and priority end, or at the current virtual time if there are none. It extends by its number of tasks
-divided by the weight of its priority. So one job among thousands of another owner starts at once, and high priority
-gets a larger share. Everything is derived from unfinished work: there is no clock to store.
+the same owner and priority end, or at the current virtual time if there are none. It extends by what it is estimated to
+cost (``services.jobs.cost``), in turns: tasks of a standard video, divided by the weight of its priority. So one job
+among thousands of another owner starts at once, a video in 8K takes as many turns as it costs, and high priority gets a
+larger share. Everything is derived from unfinished work: there is no clock to store.
 
 If new owners keep submitting faster than workers finish, virtual time stands still and later tasks would starve, so
 some claims take the oldest task (``services.jobs.tasks``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,8 +24,16 @@ WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers whi
 
 
 def virtual_times(start: float, priority: str, tasks: int) -> list[float]:
-    """Virtual times of a job's tasks, in order."""
+    """Virtual times of a job's tasks, in order, where each costs one turn."""
     return [start + number / WEIGHTS[priority] for number in range(tasks)]
+
+
+def segment_times(job: JobRow, segments: Sequence[int]) -> list[float]:
+    """Virtual times of a job's segments, of so many frames each: after its plan, at the pace at which they cost."""
+    if job.plan_cost is None:  # an older version submitted it, and counted tasks
+        return virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
+    each = max(0.0, job.cost - job.plan_cost) / max(1, sum(segments))
+    return [job.virtual_time + job.plan_cost + each * before for before in accumulate(segments[:-1], initial=0)]
 
 
 async def current_virtual_time(session: AsyncSession) -> float:

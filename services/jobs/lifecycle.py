@@ -6,7 +6,7 @@ Workers do the rest through ``services.jobs.tasks``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,7 +15,8 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
+from services.auth.account import refund
+from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now, renders_itself
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
@@ -43,11 +44,11 @@ Admission: TypeAlias = Callable[[AsyncSession, Sequence[JobRow]], Awaitable[None
 
 @dataclass(frozen=True)
 class Submission:
-    """A new job, its number of tasks, and its parts, each with theirs; see :meth:`Jobs.submit`."""
+    """A new job, what it costs, and its parts, each with what it costs; see :meth:`Jobs.submit`."""
 
     job: JobRow
-    tasks: int
-    parts: Sequence[tuple[JobRow, int]] = ()
+    tasks: float
+    parts: Sequence[tuple[JobRow, float]] = ()
 
     @property
     def rendered(self) -> list[JobRow]:
@@ -63,11 +64,33 @@ class BatchError(Exception):
         self.number = number
 
 
+class _UndoneError(Exception):
+    """What was tried is to be undone."""
+
+
 async def lock(session: AsyncSession, jobs: Sequence[tuple[JobRow, Sequence[JobRow]]]) -> None:
     """Lock what the submission of jobs of one owner needs, each with the jobs that render it."""
     flows, ids = ({getattr(job, name) for job, _ in jobs} for name in ("fairness_key", "id"))
     scenes = {row.scene_key for _, rendered in jobs for row in rendered}
     await advisory_lock(session, owner_lock(jobs[0][0].owner or ""), *sorted(flows), *sorted(ids), *sorted(scenes))
+
+
+async def replan_within(
+    session: AsyncSession, job: str, present_key: str, scene: dict[str, Any], key: str
+) -> FilesToDelete | None:
+    """Replan an open job that has the present key; see :meth:`Jobs.replan`. Its scenes are locked."""
+    plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
+    same = exists().where(JobRow.id == job, JobRow.status.in_(OPEN), JobRow.scene_key == present_key)
+    await session.execute(delete(TaskRow).where(TaskRow.job_id == job, same))
+    row = await session.get(JobRow, job, with_for_update=True)
+    if row is None or row.status not in OPEN or row.scene_key != present_key:
+        return None
+    row.scene, row.scene_key, row.status, row.stage = scene, key, "queued", "queued"
+    row.error = row.rendering_at = None
+    row.progress = row.stage_progress = row.frames = row.frames_done = 0
+    await session.flush()
+    await start_job(session, row)
+    return await delete_scene_rows(session, present_key, plans)
 
 
 class Jobs:
@@ -80,17 +103,18 @@ class Jobs:
         self,
         job: JobRow,
         *,
-        tasks: int,
-        parts: Sequence[tuple[JobRow, int]] = (),
+        tasks: float,
+        parts: Sequence[tuple[JobRow, float]] = (),
         quotas: Quotas = NO_QUOTAS,
         admit: Admission | None = None,
         within: AsyncSession | None = None,
     ) -> JobRow:
-        """Store a new job of about ``tasks`` tasks, and its first task; if the result exists, the job completes.
+        """Store a new job and its first task; if the result exists, the job completes.
 
-        ``parts`` are the outputs that render a job with variants (``services.jobs.outputs``), each with its number of
-        tasks. Submitting a job again under the same id changes nothing. ``admit`` refuses jobs that the disk has no
-        room for. ``within`` is the transaction, if the job is not the only one in it.
+        ``tasks`` is what it costs, in tasks of a standard video (``services.jobs.cost``). ``parts`` are the outputs
+        that render a job with variants (``services.jobs.outputs``), each with what it costs. Submitting a job again
+        under the same id changes nothing. ``admit`` refuses jobs that the disk has no room for. ``within`` is the
+        transaction, if the job is not the only one in it.
 
         Raises:
             SceneError: the song is gone.
@@ -106,6 +130,7 @@ class Jobs:
             for row in (job, *(part for part, _ in parts)):
                 row.owner, row.seconds = row.owner or "", row.seconds or 0.0
                 row.virtual_time, row.cost = turn, 0.0
+                row.charged, row.charged_on, row.spent = 0.0, None, 0.0
                 row.status = row.stage = "queued"
                 row.progress = row.stage_progress = row.frames = row.frames_done = 0
                 row.created_at = now()
@@ -137,6 +162,28 @@ class Jobs:
                 await start_job(session, row)
             on_commit(session, partial(log_job, job, "submitted"))
         return job
+
+    async def would_charge(
+        self, submission: Submission, *, quotas: Quotas = NO_QUOTAS, admit: Admission | None = None
+    ) -> list[float]:
+        """What :meth:`submit` would charge for each job that renders it, in rendered seconds; nothing is stored.
+
+        Raises:
+            MotesError: as :meth:`submit`.
+        """
+        with suppress(_UndoneError):
+            async with self._sessions.begin() as session:
+                await self.submit(
+                    submission.job,
+                    tasks=submission.tasks,
+                    parts=submission.parts,
+                    quotas=quotas,
+                    admit=admit,
+                    within=session,
+                )
+                charged = [row.charged or 0.0 for row in submission.rendered]
+                raise _UndoneError
+        return charged
 
     async def submit_all(
         self, submissions: Sequence[Submission], *, quotas: Quotas = NO_QUOTAS, admit: Admission | None = None
@@ -205,6 +252,9 @@ class Jobs:
             row = await session.get(JobRow, job, with_for_update=True)
             if row is None or row.status not in RETRYABLE:
                 return False
+            for each in rows:
+                if each.status in OPEN:  # it was to be cancelled with the whole
+                    await refund(session, each)
             await admit_job(session, row, quotas, parts=rows)
             turn = await start_virtual_time(session, row.fairness_key, row.priority)
             for each in (*rows, row):
@@ -246,18 +296,7 @@ class Jobs:
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, *sorted((job.scene_key, key)))
-            plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job.id, "plan"))))
-            same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
-            await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
-            row = await session.get(JobRow, job.id, with_for_update=True)
-            if row is None or row.status not in OPEN or row.scene_key != job.scene_key:
-                return None
-            row.scene, row.scene_key, row.status, row.stage = scene, key, "queued", "queued"
-            row.error = row.rendering_at = None
-            row.progress = row.stage_progress = row.frames = row.frames_done = 0
-            await session.flush()
-            await start_job(session, row)
-            return await delete_scene_rows(session, job.scene_key, plans)
+            return await replan_within(session, job.id, job.scene_key, scene, key)
 
     async def set_blocked_reason(self, job: JobRow, obstacle: str) -> None:
         """Record why an open job cannot proceed."""
@@ -286,7 +325,7 @@ class Jobs:
             for each in jobs:
                 row = await session.get(JobRow, each, with_for_update=True)
                 if row is not None and row.status in OPEN:
-                    await refund_seconds(session, row)
+                    await refund(session, row)
             if not await delete_jobs(session, [job]):
                 return None
             gone = [await delete_scene_rows(session, scene, plans.get(scene, [])) for scene in scenes]

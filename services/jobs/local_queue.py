@@ -20,6 +20,8 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from services.storage.private_folders import private_folder
+
 _log = logging.getLogger("motes.queue")
 _HEARTBEAT_TTL = 15.0  # seconds
 _DURATIONS_KEPT = 100  # for each kind of task
@@ -40,10 +42,11 @@ class LocalQueue:
         """Open the queue at ``local:///folder``, creating it if it is missing.
 
         Raises:
+            MotesError: others can write to its folder.
             OSError: it cannot be created, for instance because the file system has no named pipes.
         """
-        folder = Path(urlsplit(url).path)
-        (folder / "workers").mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = private_folder(Path(urlsplit(url).path))
+        private_folder(folder / "workers")
         with contextlib.suppress(FileExistsError):
             os.mkfifo(folder / "ready", 0o600)
         # Open for reading and writing, so that it never reports end of file when other processes close it.

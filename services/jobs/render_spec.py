@@ -209,11 +209,6 @@ def renderable_versions() -> frozenset[str]:
     )
 
 
-def segment_count(scene: dict[str, Any], seconds: float) -> int:
-    """Approximate number of segments; ``seconds`` is the duration of the song."""
-    return max(1, round(video_seconds(scene, seconds) / SEGMENT_SECONDS))
-
-
 def video_seconds(scene: dict[str, Any], seconds: float) -> float:
     """Duration of the video; ``seconds`` is the duration of the song.
 

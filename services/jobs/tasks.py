@@ -9,7 +9,7 @@ Transactions that change tasks and their job change the tasks first, which preve
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from fractions import Fraction
 from functools import partial
@@ -20,14 +20,15 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, t
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.auth.quotas import settle_seconds
+from services.auth.account import settle
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
-from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
+from services.jobs.artefacts import Artefact, as_artefact, finished_result, publish, segment_keys
 from services.jobs.events import progress_state
-from services.jobs.fair_scheduler import current_virtual_time, virtual_times
+from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
+from services.jobs.slots import none_of, take_slot
 from services.jobs.transitions import (
     RENDERER_VERSION,
     changed,
@@ -67,6 +68,7 @@ class Claim:
     plan: str | None = None  # the job's plan task; None for a frame
     traceparent: str | None = None
     owner: str = ""
+    reopened: bool = False  # as its result, or the poster of that, was lost
 
 
 class Tasks:
@@ -92,6 +94,9 @@ class Tasks:
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
+                if not await take_slot(session, job):
+                    best = best.where(none_of(job))
+                    continue
                 if job.status not in OPEN or not await whole_is_open(session, job):
                     row.status = "done"
                     await session.flush()
@@ -109,7 +114,8 @@ class Tasks:
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
+                about = job.traceparent, job.owner, job.reopened_at is not None
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
@@ -146,7 +152,7 @@ class Tasks:
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             job.start = start if start is not None else job.start
             if seconds is not None:
-                await settle_seconds(session, job, seconds)
+                await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
@@ -154,7 +160,7 @@ class Tasks:
             # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
-            turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
+            turns = segment_times(job, segments)
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(
                     job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
@@ -219,21 +225,21 @@ class Tasks:
             )
             return list(await session.scalars(found))
 
-    async def segments(self, claim: Claim) -> list[Artefact]:
-        """The segments to be joined, in order."""
+    async def segments(self, claim: Claim) -> list[Artefact | None]:
+        """The segments to be joined, in order; None for one that was lost."""
         return await self._of_segments(claim, segment_key)
 
-    async def light(self, claim: Claim) -> list[Artefact]:
-        """The light of the segments to be joined, in order."""
+    async def light(self, claim: Claim) -> list[Artefact | None]:
+        """The light of the segments to be joined, in order; None for one that was lost."""
         return await self._of_segments(claim, light_key)
 
-    async def _of_segments(self, claim: Claim, key_of: Callable[[str, int], str]) -> list[Artefact]:
+    async def _of_segments(self, claim: Claim, key_of: Callable[[str, int], str]) -> list[Artefact | None]:
         async with self._sessions() as session:
             count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
             keys = [key_of(claim.scene_key, number) for number in range(count or 0)]
             rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
             found = {row.key: as_artefact(row) for row in rows}
-        return [found[key] for key in keys]
+        return [found.get(key) for key in keys]
 
     async def complete(self, claim: Claim, made: Artefact, *more: Artefact) -> bool:
         """Publish the result and what belongs to it, ``more``, and complete the job.
@@ -248,6 +254,9 @@ class Tasks:
             if job.status not in OPEN:
                 return False
             published = await publish(session, made)
+            if await finished_result(session, job) is None:  # the poster was lost, and this video has another one
+                for name, value in asdict(made).items():
+                    setattr(published, name, value)
             if published.object == made.object:
                 for each in more:
                     await publish(session, each)
@@ -372,3 +381,17 @@ def _check_admitted(job: JobRow, frames: int) -> None:
             f"track {config['track']}: is longer than the {job.seconds:g} s of the song's default track; "
             "give a duration in seconds"
         )
+
+
+async def holds(session: AsyncSession, claim: Claim) -> bool:
+    """Whether the claim was not lost; until the end of the transaction it cannot be."""
+    return changed(await session.execute(_fenced_update(claim).values(done=0)))
+
+
+async def wait_for_segments(session: AsyncSession, claim: Claim, numbers: Collection[int]) -> bool:
+    """Have a claimed join wait until these segments are done again; False if the claim was lost."""
+    if not changed(await session.execute(_fenced_update(claim).values({**_REQUEUED, "status": "waiting"}))):
+        return False
+    again = update(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number.in_(numbers))
+    await session.execute(again.where(TaskRow.status == "done").values(_REQUEUED))
+    return True

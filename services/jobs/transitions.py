@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from ecs_core import SceneError
 from ecs_core.flashes.flashing import Flashing, flash_warning
 from ecs_core.rendering.overdraw import overdraw_warning
-from services.auth.quotas import refund_seconds
+from services.auth.account import refund
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import (
     OPEN,
@@ -31,8 +31,8 @@ from services.database.models import (
     now,
     renders_itself,
 )
-from services.jobs.artefacts import result_size
-from services.jobs.events import progress_state, record_event, report_end, to_payload
+from services.jobs.artefacts import finished_result, result_size
+from services.jobs.events import log_job, progress_state, record_event, report_end, to_payload
 from services.jobs.outputs import (
     ids_with_parts,
     is_whole,
@@ -45,7 +45,7 @@ from services.jobs.outputs import (
 )
 from services.jobs.render_spec import VERSION_LENGTH
 from services.observability import metrics
-from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, result_key, song_lock
+from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
 
 RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
 
@@ -56,7 +56,7 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
     Raises:
         SceneError: the song or an asset is gone.
     """
-    done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+    done = await finished_result(session, job)
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
         await use_assets(session, job.scene.get("assets", {}), job.owner)
@@ -101,7 +101,7 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
     for name, value in state_of_parts(whole, parts).items():
         setattr(whole, name, value)
     whole.outputs = outputs_from(whole, parts)
-    if was_queued and whole.status != "queued":
+    if was_queued and whole.status != "queued" and whole.reopened_at is None:
         on_commit(session, partial(metrics.job_begun, max(0.0, (now() - whole.created_at).total_seconds())))
     over = next((part for part in parts if part.status in RETRYABLE), None)
     if over is not None:
@@ -109,10 +109,10 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
         whole.error = None if over.error is None else named_error(name, over.error)
         await _finish(session, whole, over.status)
         whole.outputs = outputs_from(whole, parts)  # again, as those that are open will be cancelled
-        _record_end(session, whole)
+        await _record_end(session, whole)
     elif all(part.status == "completed" for part in parts):
         await _finish(session, whole, "completed")
-        _record_end(session, whole)
+        await _record_end(session, whole)
     elif progress_state(whole) != before:
         record_event(session, whole)
 
@@ -193,7 +193,7 @@ async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str |
     if job.status not in OPEN:
         return False
     job.error = reason
-    await refund_seconds(session, job)
+    await refund(session, job, failed=status == "failed")
     await _close(session, job, status)
     return True
 
@@ -204,7 +204,7 @@ async def _close(session: AsyncSession, job: JobRow, status: str, *, size: int |
     if is_whole(job):
         job.outputs = outputs_from(job, await parts_of(session, job))
     if job.whole_id is None:
-        _record_end(session, job)
+        await _record_end(session, job)
     else:
         await follow_parts(session, job.whole_id)
 
@@ -226,16 +226,23 @@ async def _finish(session: AsyncSession, job: JobRow, status: str) -> None:
         job.error = None
 
 
-def _record_end(session: AsyncSession, job: JobRow) -> None:
+async def _record_end(session: AsyncSession, job: JobRow) -> None:
     record_event(session, job)
-    on_commit(session, partial(report_end, job))
-    if job.webhook_url is not None:
+    again = job.reopened_at is not None and job.status == "completed"
+    on_commit(session, partial(log_job, job, "completed again") if again else partial(report_end, job))
+    if job.webhook_url is not None and not (again and await _was_told(session, job)):
         payload = {
             "type": f"job.{job.status}",
             "timestamp": now().isoformat(),
             "data": {"job_id": job.id, **to_payload(job)},
         }
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{job.status}", payload=payload))
+
+
+async def _was_told(session: AsyncSession, job: JobRow) -> bool:
+    """Whether the last that a job's webhook was told is what there is to tell."""
+    last = select(DeliveryRow.event).where(DeliveryRow.job_id == job.id).order_by(DeliveryRow.created_at.desc())
+    return await session.scalar(last.limit(1)) == f"job.{job.status}"
 
 
 async def delete_jobs(session: AsyncSession, jobs: Sequence[str]) -> bool:

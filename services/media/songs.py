@@ -26,8 +26,9 @@ from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.media.probe import probe
 from services.media.song_tags import read_tags
 from services.settings import ServiceSettings
+from services.storage.deletion_marks import is_being_deleted, until_deleted
 from services.storage.object_keys import audio_key, song_lock
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage
 from services.storage.reserved_names import is_reserved
 
 _CONCURRENCY = 2  # songs probed at a time
@@ -80,7 +81,8 @@ class Songs:
             return row
         file = await asyncio.to_thread(self._under_media_root, audio_path)
         known = self._digests.get(file)
-        if known is not None and (row := await self._claim(known, caller, new=True)) is not None:
+        row = None if known is None else await self._claim(known, caller, new=True)
+        if row is not None and await asyncio.to_thread(self._storage.size, audio_key(row.sha256)) == row.size:
             return row
         async with self.staging_file() as copy:
             sha256 = await asyncio.to_thread(_copy, file.path, copy)
@@ -108,6 +110,14 @@ class Songs:
 
         async with self._probing:
             return await asyncio.to_thread(read)
+
+    def _is_whole(self, sha256: str) -> bool:
+        """Whether the file of a song is what was stored: the owner has it, and can mend it now."""
+        try:
+            with self._storage.file(audio_key(sha256), digest=sha256):
+                return True
+        except LostFileError:
+            return False
 
     def _under_media_root(self, audio_path: str) -> _File:
         root = self._settings.media_root
@@ -147,11 +157,11 @@ class Songs:
         """
         key = audio_key(sha256)
         known = await self._claim(sha256, caller, new=True)
-        if known is not None and await asyncio.to_thread(self._storage.exists, key):
+        if known is not None and await asyncio.to_thread(self._is_whole, sha256):
             return known
         if known is None:  # a song that would not fit need not be probed
+            size = (await asyncio.to_thread(path.stat)).st_size
             async with self._sessions() as session:
-                size = (await asyncio.to_thread(path.stat)).st_size
                 try:
                     await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
                 except QuotaError:
@@ -163,20 +173,22 @@ class Songs:
         check_song(self._settings, name, facts)
         spare = path.with_name(f"{path.name}.spare")
         for _ in range(_TRIES):
+            await until_deleted(self._sessions, song_lock(sha256))
             spare.hardlink_to(path)
             size = await asyncio.to_thread(self._storage.put, key, path)
             async with self._sessions.begin() as session:
                 await advisory_lock(session, owner_lock(caller.owner), song_lock(sha256))
-                row = await session.get(AudioRow, sha256)
-                if row is None:  # otherwise another request stored the same song meanwhile
-                    row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
-                    session.add(row)
-                    await session.flush()
-                await self._use(session, row, caller)
-                # An earlier deletion of the same song may have removed the file after it was put; from now on none can.
-                if await asyncio.to_thread(self._storage.exists, key):
-                    return row
-                await session.rollback()
+                if not (deleted := await is_being_deleted(session, song_lock(sha256))):
+                    row = await session.get(AudioRow, sha256)
+                    if row is None:  # otherwise another request stored the same song meanwhile
+                        row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
+                        session.add(row)
+                        await session.flush()
+                    await self._use(session, row, caller)
+            # An earlier deletion of the same song may have removed the file after it was put; from now on none can.
+            if not deleted and await asyncio.to_thread(self._storage.exists, key):
+                assert row is not None
+                return row
             spare.rename(path)
         raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being stored")
 

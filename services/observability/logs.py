@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from services.observability.masking import learn_secrets, masked
+
 _ids: ContextVar[Mapping[str, str]] = ContextVar("ids")
-_SECRETS = re.compile(r"(motes_[a-z0-9]{8}_)[A-Za-z0-9_-]{43}|([?&]key=)[^&\s\"]+")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -31,16 +31,12 @@ def ids() -> Mapping[str, str]:
     return _ids.get({})
 
 
-def mask_keys(text: str) -> str:
-    """Mask the secret part of API keys in a text, such as a URL."""
-    return _SECRETS.sub(lambda found: f"{found[1] or found[2]}********", text)
-
-
 def set_up(*, form: str, level: str) -> None:
     """Log to standard error, replacing earlier settings.
 
     ``form`` is json, text or auto (text for a terminal), ``level`` debug to error. Other packages log warnings only.
     """
+    learn_secrets()
     handler = logging.StreamHandler()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(_Text() if as_text else _Json())
@@ -63,7 +59,7 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A line, followed by the traceback of an error."""
-        return mask_keys(super().format(record))
+        return masked(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -79,4 +75,6 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return mask_keys(json.dumps(line, ensure_ascii=False))
+        # Before it is JSON, of which masking would remove a quote's backslash.
+        shown = {name: masked(value) if isinstance(value, str) else value for name, value in line.items()}
+        return json.dumps(shown, ensure_ascii=False)

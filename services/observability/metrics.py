@@ -200,6 +200,11 @@ _LEASES = _counter(
     "reason",
     by=[WORKER],
 )
+FILES_LOST = _counter(
+    "motes_files_lost_total",
+    "Files that were gone, short or changed in storage when they were met; they are made again.",
+    by=[API, WORKER],
+)
 _DELIVERIES = _counter(
     "motes_webhook_deliveries_total",
     "Attempts to deliver a webhook: delivered, to be retried, or failed for good.",

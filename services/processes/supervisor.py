@@ -158,10 +158,11 @@ def _fork_server(settings: ServiceSettings, environment: Mapping[str, str], aske
 
     def run() -> int:
         os.dup2(file, 0)
-        words = fork_server_command(settings.storage, nice=_NICE, parent=parent)
+        words = fork_server_command(nice=_NICE, parent=parent)
         os.execve(words[0], words, os.environ)
 
-    return Program("fork server", run, fork_server_environment(environment), "motes fork server", inherited=(file,))
+    cleaned = fork_server_environment(environment, storage_url=settings.storage)
+    return Program("fork server", run, cleaned, "motes fork server", inherited=(file,))
 
 
 def _stop(programs: Sequence[Program], signals: _Signals, seconds: float) -> None:

@@ -2,32 +2,32 @@
 
 A backup is a folder with the layout of a data folder. Files in storage never change, so backing up again into the same
 folder copies only new ones. The database is copied first, as of one moment; rows whose files were deleted meanwhile are
-removed from the copy. Plans and snapshots are not copied: in a restored service unfinished jobs are replanned and keep
-their finished segments.
+removed from the copy. Each file is checked while it is copied: one that the database names and storage has not, or not
+as it was, makes the backup fail once everything else is in it. Plans and snapshots are not copied: in a restored
+service unfinished jobs are replanned and keep their finished segments.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import os
-import shutil
+import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
-
 from ecs_core.errors import MotesError
-from services.database.engine import Sessions, open_database
+from services.database.engine import open_database
 from services.database.migrations import head_revision, revision_at
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, now, renders_itself
-from services.jobs.lifecycle import Jobs
-from services.jobs.transitions import follow_parts
-from services.storage.object_keys import asset_key, audio_key, poster_key, result_key
-from services.storage.object_store import Storage
+from services.media.corrections import take_over
+from services.retention.named_files import NamedFile
+from services.retention.repair import repair
+from services.storage.object_keys import asset_key, audio_key, correction_key
+from services.storage.object_store import LostFileError, Storage, digest_of, flush
 
 DATABASE, STORAGE, SECRET = "motes.db", "storage", "webhook-secret"
 
@@ -41,22 +41,12 @@ class BackupResult:
     copied: int
 
 
-@dataclass(frozen=True)
-class RepairResult:
-    """Rows deleted because their files are missing, and jobs replanned."""
-
-    songs: int
-    assets: int
-    artefacts: int
-    videos: int
-    jobs: int
-
-
 def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
     """Back up the data folder's database and the files it refers to into a folder: a new one, or an earlier backup.
 
     Raises:
-        MotesError: there is no database, its schema revision is not this version's, or the folder cannot be used.
+        MotesError: there is no database, its schema revision is not this version's, or the folder cannot be used; or
+            files of the service are damaged, which the backup lacks. It has everything else.
     """
     source, part = data / DATABASE, folder / f".{DATABASE}.part"
     if not source.is_file():
@@ -66,20 +56,25 @@ def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
         raise MotesError(f"{folder} is neither empty nor a backup: give another folder")
     with _locked(folder):
         _remove(part)
-        with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(part)) as there:
-            here.backup(there)
-        url = f"sqlite+aiosqlite:///{part}"
-        if (structure := asyncio.run(revision_at(url))) != head_revision():
-            _remove(part)
+        if (structure := asyncio.run(revision_at(f"sqlite+aiosqlite:///{source}"))) != head_revision():
             raise MotesError(
                 f"{source} has schema revision {structure}, this Motes needs {head_revision()}: run motes db upgrade"
             )
-        copied = sum(_export(storage, key, folder / STORAGE / key, size) for key, size in _referenced_files(part))
-        asyncio.run(repair(url, lambda key: (folder / STORAGE / key).is_file()))
+        asyncio.run(_take_over_corrections(f"sqlite+aiosqlite:///{source}", storage))
+        with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(part)) as there:
+            here.backup(there)
+        url, copied, lacking = f"sqlite+aiosqlite:///{part}", 0, list[str]()
+        for file in _referenced_files(part):
+            try:
+                copied += _export(storage, file, folder / STORAGE / file.key)
+            except LostFileError:
+                lacking.append(file.key)
+        lost = _still_required(source, lacking)
+        asyncio.run(repair(url, Storage((folder / STORAGE).absolute().as_uri())))
         with closing(sqlite3.connect(part)) as there:
             there.execute("PRAGMA journal_mode=DELETE")  # a single file, readable on read-only media
-        files = dict(_referenced_files(part))
-        _fsync(part)
+        files = {file.key for file in _referenced_files(part)}
+        flush(part)
         os.replace(part, folder / DATABASE)
         if (data / SECRET).is_file():
             _copy_atomically(data / SECRET, folder / SECRET)
@@ -89,8 +84,15 @@ def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
                     path.rmdir()
             elif path.relative_to(folder / STORAGE).as_posix() not in files:
                 path.unlink()
-        _fsync(folder)
-    return BackupResult(len(files), sum(files.values()), copied)
+        flush(folder)
+        sizes = [path.stat().st_size for key in files if (path := folder / STORAGE / key).is_file()]
+    if lost:
+        others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise MotesError(
+            f"{folder} lacks {lost[0]}{others}: gone, short or changed in storage. Everything else is in it; run motes "
+            "db repair --deep, and back up again"
+        )
+    return BackupResult(len(sizes), sum(sizes), copied)
 
 
 def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
@@ -104,132 +106,124 @@ def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
         raise MotesError(f"{folder} is not a backup: it has no {DATABASE}")
     if (data / DATABASE).exists():
         raise MotesError(f"{data} already has a database: give a new or empty folder with --data")
-    files = dict(_referenced_files(source))
-    for key, size in files.items():
-        path = folder / STORAGE / key
-        if not path.is_file() or path.stat().st_size != size:
-            raise MotesError(f"the backup is damaged: {path} is missing or not {size} bytes long")
+    files = [each for each in _referenced_files(source) if each.required or (folder / STORAGE / each.key).is_file()]
+    for file in files:
+        path = folder / STORAGE / file.key
+        if not path.is_file() or file.size not in (None, path.stat().st_size):
+            raise MotesError(f"the backup is damaged: {path} is missing or not {file.size} bytes long")
     data.mkdir(parents=True, exist_ok=True)
-    copied = 0
+    copied = size = 0
     with _locked(data):
-        for key in files:
-            if not storage.exists(key):
-                part = storage.scratch / f"restored-{os.getpid()}"
-                _copy_atomically(folder / STORAGE / key, part)
-                storage.put(key, part)
+        for file in files:
+            path = folder / STORAGE / file.key
+            size += path.stat().st_size
+            if storage.size(file.key) != path.stat().st_size:
+                part = storage.scratch / f"restored-{secrets.token_hex(8)}"
+                if _copy_atomically(path, part) != (file.digest or digest_of(part)):
+                    part.unlink()
+                    raise MotesError(f"the backup is damaged: {path} has changed")
+                storage.put(file.key, part)
                 copied += 1
         if (folder / SECRET).is_file() and not (data / SECRET).exists():
             _copy_atomically(folder / SECRET, data / SECRET)
         _copy_atomically(source, data / DATABASE)
-    return BackupResult(len(files), sum(files.values()), copied)
+        flush(data)
+    return BackupResult(len(files), size, copied)
 
 
-async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
-    """Make an unused database consistent with its storage; ``exists`` says whether there is a file under a key.
-
-    Deletes the rows of songs, assets and artefacts whose files are missing, marks videos without a file as expired, and
-    replans unfinished jobs.
-    """
+async def _take_over_corrections(url: str, storage: Storage) -> None:
     engine, sessions = open_database(url)
     try:
-        songs, assets, artefacts = await _missing(sessions, exists)
-        async with sessions.begin() as session:
-            for some in _batched(artefacts):
-                await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
-            for some in _batched(songs):
-                await session.execute(delete(AudioRow).where(AudioRow.sha256.in_(some)))
-                await session.execute(update(SystemRow).where(SystemRow.audio.in_(some)).values(audio=None))
-            for some in _batched(assets):
-                await session.execute(delete(AssetRow).where(AssetRow.sha256.in_(some)))
-            kept = set(await session.scalars(select(ArtefactRow.key)))
-            over = select(JobRow).where(JobRow.status == "completed", JobRow.expired_at.is_(None))
-            videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
-            for job in videos:
-                job.expired_at = now()
-            for part_of in {job.whole_id for job in videos if job.whole_id is not None}:
-                await follow_parts(session, part_of)
-            posters = [poster_key(job.scene_key) for job in videos]
-            for some in _batched(posters):
-                await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
-        jobs = Jobs(sessions)
-        async with sessions() as session:
-            still_open = select(JobRow).where(JobRow.status.in_(OPEN), renders_itself())
-            unfinished = list(await session.scalars(still_open.order_by(JobRow.virtual_time, JobRow.id)))
-            there = set(await session.scalars(select(AudioRow.sha256)))
-            whole = {row.sha256: row.digest for row in await session.scalars(select(AssetRow))}
-        for job in unfinished:
-            if job.scene["audio"] not in {None, *there}:
-                await jobs.fail(job.id, "its song is gone")
-            elif not job.scene.get("assets", {}).items() <= whole.items():
-                await jobs.fail(job.id, "an asset of it is gone")
-            else:
-                await jobs.replan(job, job.scene, job.scene_key)
-        return RepairResult(len(songs), len(assets), len(artefacts), len(videos), len(unfinished))
+        await take_over(sessions, storage)
     finally:
         await engine.dispose()
-
-
-def _batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Batches small enough for one statement."""
-    return (keys[start : start + 1000] for start in range(0, len(keys), 1000))
-
-
-async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str], list[str]]:
-    """Songs, assets and artefacts, by their keys, whose files are missing."""
-    async with sessions() as session:
-        songs = await session.scalars(select(AudioRow.sha256))
-        assets = await session.scalars(select(AssetRow))
-        artefacts = await session.scalars(select(ArtefactRow))
-        return (
-            [song for song in songs if not exists(audio_key(song))],
-            [each.sha256 for each in assets if not exists(asset_key(each.sha256, each.digest))],
-            [each.key for each in artefacts if not exists(each.object)],
-        )
 
 
 _OWN_FILES = (STORAGE, f".{DATABASE}.part", f".{DATABASE}.part-journal")  # of an interrupted backup
 
 
-def _referenced_files(database: Path) -> Iterator[tuple[str, int]]:
-    """Storage keys and sizes that a database refers to, in SQL that works with every schema revision."""
+def _referenced_files(database: Path) -> Iterator[NamedFile]:
+    """The files that a database refers to, in SQL that works with every schema revision."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+
+        def has(table: str, column: str) -> str:
+            """The column, or NULL before the revision in which it came."""
+            known = connection.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)).fetchone()
+            return column if known else "NULL"
+
         for sha256, size in connection.execute("SELECT sha256, size FROM audio"):
-            yield audio_key(sha256), size
-        yield from connection.execute("SELECT object, size FROM artefacts")
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'assets'").fetchone():  # since revision 0009
-            for sha256, digest, size in connection.execute("SELECT sha256, digest, size FROM assets"):
-                yield asset_key(sha256, digest), size
+            yield NamedFile(audio_key(sha256), size, sha256)
+        artefacts = f"SELECT object, size, {has('artefacts', 'digest')} FROM artefacts"
+        for key, size, digest in connection.execute(artefacts):
+            yield NamedFile(key, size, digest)
+        if has("assets", "sha256") != "NULL":  # since revision 0009
+            assets = f"SELECT sha256, digest, size, {has('assets', 'file_digest')} FROM assets"
+            for sha256, digest, size, of_file in connection.execute(assets):
+                yield NamedFile(asset_key(sha256, digest), size, of_file)
+        yield from _corrections(connection, current=has("corrections", "sha256") != "NULL")
 
 
-def _export(storage: Storage, key: str, target: Path, size: int) -> bool:
-    """Copy a file out of storage unless the target exists or the file was deleted; returns whether it was copied."""
-    if target.is_file() and target.stat().st_size == size:
+def _corrections(connection: sqlite3.Connection, *, current: bool) -> Iterator[NamedFile]:
+    """The current corrections, if the database knows them, and those that jobs were submitted with."""
+    queries = [
+        "SELECT json_extract(scene, '$.audio'), json_extract(scene, '$.analysis'), status IN ('queued', 'rendering')"
+        " FROM jobs WHERE json_extract(scene, '$.analysis') IS NOT NULL"
+    ]
+    queries += ["SELECT sha256, digest, 1 FROM corrections WHERE digest IS NOT NULL"] if current else []
+    found: dict[str, NamedFile] = {}
+    songs = {sha256 for (sha256,) in connection.execute("SELECT sha256 FROM audio")}
+    for query in queries:
+        for song, digest, counts in connection.execute(query):
+            if song in songs:  # otherwise they were deleted with it
+                key = correction_key(song, digest)
+                required = bool(counts) or (key in found and found[key].required)
+                found[key] = NamedFile(key, None, digest, required)
+    return iter(found.values())
+
+
+def _still_required(database: Path, lacking: Sequence[str]) -> list[str]:
+    """Those of the files that are required by now, too: others were deleted meanwhile, the rows before the files."""
+    if not lacking:
+        return []
+    required = {each.key for each in _referenced_files(database) if each.required}
+    return [key for key in lacking if key in required]
+
+
+def _export(storage: Storage, file: NamedFile, target: Path) -> bool:
+    """Copy a file out of storage unless the target exists; returns whether it was copied.
+
+    Raises:
+        LostFileError: it is not there, or not as it was stored.
+    """
+    if target.is_file() and file.size in (None, target.stat().st_size):
         return False
-    with suppress(FileNotFoundError), storage.file(key) as path:
-        _copy_atomically(path, target)
-        return True
-    return False
+    with storage.file(file.key, size=file.size) as path:
+        if _copy_atomically(path, target, digest=file.digest) != (file.digest or digest_of(target)):
+            raise LostFileError(file.key)
+    return True
 
 
-def _copy_atomically(path: Path, target: Path) -> None:
-    """Copy a file with mode 0600; the target appears only when it is complete."""
+def _copy_atomically(path: Path, target: Path, *, digest: str | None = None) -> str:
+    """Copy a file with mode 0600; returns its sha256. The target appears only when it is complete.
+
+    If its ``digest`` is given, it does not appear if that is another one.
+    """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
+    found = hashlib.sha256()
     with path.open("rb") as source, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+        while chunk := source.read(1 << 20):
+            found.update(chunk)
+            copy.write(chunk)
         copy.flush()
         os.fsync(copy.fileno())
+    if digest not in (None, found.hexdigest()):
+        part.unlink()
+        return found.hexdigest()
     os.replace(part, target)
-
-
-def _fsync(path: Path) -> None:
-    """Flush a file or folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(target.parent)
+    return found.hexdigest()
 
 
 def _remove(part: Path) -> None:

@@ -22,6 +22,7 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    CorrectionRow,
     JobAssetRow,
     JobRow,
     SystemAssetRow,
@@ -34,16 +35,19 @@ from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs, follow_parts
 from services.observability import metrics
+from services.retention.analyses import analyses_in_use
+from services.storage.deletion_marks import deleting
 from services.storage.object_keys import (
     analyses_folder,
     asset_key,
     asset_lock,
     assets_folder,
     audio_key,
+    kinds_of_result,
     poster_key,
     song_lock,
 )
-from services.storage.object_store import Storage
+from services.storage.object_store import Storage, StoredFile
 
 
 class Deleter:
@@ -66,8 +70,8 @@ class Deleter:
     ) -> int:
         """Expire a scene's result if it was not used since ``unused_since``; with ``owner``, for this owner only.
 
-        Videos stay listed as expired, previews and frames are deleted. The file stays while another owner has it. A
-        poster goes with its video.
+        Videos stay listed as expired; previews, frames and analyses are deleted. The file stays while another owner has
+        it. A poster goes with its video.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, scene_key)
@@ -75,6 +79,7 @@ class Deleter:
                 return 0
             row = await session.get(ArtefactRow, artefact)
             of_scene = [JobRow.scene_key == scene_key, JobRow.status == "completed", JobRow.expired_at.is_(None)]
+            of_scene.append(JobRow.kind.in_(kinds_of_result(artefact)))  # an analysis may have a scene with a video
             mine = [*of_scene, *([] if owner is None else [JobRow.owner == owner])]
             shared = owner is not None and await session.scalar(
                 select(exists().where(*of_scene, JobRow.owner != owner))
@@ -123,6 +128,9 @@ class Deleter:
             theirs = [UploadRow.sha256 == sha256, UploadRow.owner.not_in(needing)]
             theirs += [] if owners is None else [UploadRow.owner.in_(owners)]
             await session.execute(delete(UploadRow).where(*theirs, UploadRow.used_at < unused_since))
+            left = select(UploadRow.owner).where(UploadRow.sha256 == sha256)
+            gone = (CorrectionRow.sha256 == sha256, CorrectionRow.owner.not_in(left))
+            await session.execute(delete(CorrectionRow).where(*gone).execution_options(synchronize_session=False))
             if needing or await session.scalar(select(exists().where(UploadRow.sha256 == sha256))):
                 return 0
             row = await session.get(AudioRow, sha256)
@@ -135,12 +143,13 @@ class Deleter:
     async def delete_song_files(self, sha256: str, reason: str, *, size: int = 0) -> int:
         """Delete a song's file (``size`` bytes) and analyses unless the song exists (again); returns the bytes freed.
 
-        A new upload of the same song has the same keys, so it waits for this transaction and then checks its file.
+        A new upload of the same song has the same keys, so it waits for this and then checks its file.
         """
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, song_lock(sha256))
-            if await session.get(AudioRow, sha256) is not None:
-                return 0
+        async with deleting(self._sessions, song_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, song_lock(sha256))
+                if not alone or await session.get(AudioRow, sha256) is not None:
+                    return 0
             freed = await asyncio.to_thread(self._delete_song, sha256)
         metrics.count_freed(reason, size + freed)
         return size + freed
@@ -148,6 +157,20 @@ class Deleter:
     def _delete_song(self, sha256: str) -> int:
         self._storage.delete([audio_key(sha256)])
         return self._storage.delete_folder(analyses_folder(sha256))
+
+    async def delete_analyses(self, sha256: str, files: Sequence[StoredFile], reason: str) -> int:
+        """Delete analyses and corrections of a song that nothing needs any more; returns the bytes freed."""
+        async with deleting(self._sessions, song_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, song_lock(sha256))
+                if not alone:
+                    return 0
+                needed = (await analyses_in_use(session, [sha256]))[sha256]
+            gone = [each for each in files if not needed.holds(each.key)]
+            await asyncio.to_thread(self._storage.delete, [each.key for each in gone])
+        freed = sum(each.size for each in gone)
+        metrics.count_freed(reason, freed)
+        return freed
 
     async def delete_asset(
         self, sha256: str, owners: Sequence[str] | None, *, unused_since: datetime, reason: str
@@ -174,11 +197,14 @@ class Deleter:
     async def delete_asset_files(self, sha256: str, reason: str) -> int:
         """Delete what is stored of an asset, except what its row, if there is one, refers to; returns the bytes freed.
 
-        A new upload of the same file may have the same key, so it waits for this transaction and then checks its file.
+        A new upload of the same file may have the same key, so it waits for this and then checks its file.
         """
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, asset_lock(sha256))
-            row = await session.get(AssetRow, sha256)
+        async with deleting(self._sessions, asset_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, asset_lock(sha256))
+                row = await session.get(AssetRow, sha256)
+            if not alone:
+                return 0
             kept = None if row is None else asset_key(sha256, row.digest)
             freed = await asyncio.to_thread(self._delete_asset, sha256, kept)
         metrics.count_freed(reason, freed)

@@ -19,13 +19,16 @@ from sqlalchemy.exc import IntegrityError
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
 from services.database.tallies import fold
+from services.media.corrections import take_over
+from services.media.resumable import ResumableUploads
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
 from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
-from services.storage.object_store import Storage, remove_dead_work_folders
+from services.storage.object_store import Storage
+from services.storage.usage import plural
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
@@ -53,7 +56,7 @@ class Report:
         return sum(size for _, size in self.freed.values())
 
     def __str__(self) -> str:
-        files = [f"{number} {kind}s {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
+        files = [f"{number} {plural(kind)} {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
         rows = [f"{number} {what} pruned" for what, number in self.rows.items() if number]
         return f"freed {format_size(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
 
@@ -68,7 +71,9 @@ class Janitor:
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
-        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
+        self._uploads = ResumableUploads(settings, sessions, storage)
+        kept = timedelta(seconds=settings.keep_analyses) if settings.keep_analyses else None
+        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans), keep_analyses=kept)
 
     async def run(self) -> None:
         """Run whenever no other process has done so in time, for instance without Redis. Never returns."""
@@ -102,11 +107,16 @@ class Janitor:
     async def dry_run(self) -> Report:
         """Report what ``gc`` would delete, without deleting it."""
         report = Report()
+        songs = set()
         for deletion in await self._policy.due():
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
+            if deletion.item.kind == "song" and deletion.size:
+                songs.add(deletion.item.name)
         for orphan in await self._orphans.find():
+            if orphan.of_song and orphan.file.key.split("/")[1] in songs:
+                continue  # which takes its analyses along
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-        if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch, dry_run=True):
+        if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders, dry_run=True):
             report.add("leftover", "workplace", 1, dead)
         report.rows = await self._pruner.due()
         return report
@@ -118,15 +128,19 @@ class Janitor:
         for deletion in await self._policy.due(thorough=thorough):
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
+        number, size = await self._uploads.expire()
+        metrics.count_freed("expired", size)
+        report.add("expired", "upload", number, size)
         if thorough:
             orphans = await self._orphans.find()
             await self._orphans.remove(orphans)
             for orphan in orphans:
                 report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-            if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch):
+            if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders):
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune()
+            await take_over(self._sessions, self._storage)
         return report
 
     @asynccontextmanager

@@ -11,16 +11,17 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, TaskRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, ResumablePartRow, TaskRow, now
 from services.observability import metrics
+from services.retention.analyses import analyses_in_use
 from services.retention.deletion import Deleter
-from services.storage.object_keys import asset_key
+from services.storage.object_keys import asset_key, is_correction
 from services.storage.object_store import Storage, StoredFile
 
 _BATCH_SIZE = 400  # values per query
@@ -33,18 +34,26 @@ class Orphan:
 
     file: StoredFile
     reason: str  # leftover or expired
+    of_song: bool = False  # that there is
 
     @property
     def kind(self) -> str:
         """The kind of file, as far as its key tells."""
-        return "plan" if self.reason == "expired" else "file"
+        if is_correction(self.file.key):
+            return "correction"
+        if self.reason != "expired":
+            return "file"
+        return "analysis" if self.file.key.startswith("analyses/") else "plan"
 
 
 class Orphans:
-    """Orphans in storage older than ``grace``."""
+    """Orphans in storage older than ``grace``, and analyses of songs older than ``keep_analyses``, if it is given."""
 
-    def __init__(self, sessions: Sessions, storage: Storage, *, grace: timedelta) -> None:
+    def __init__(
+        self, sessions: Sessions, storage: Storage, *, grace: timedelta, keep_analyses: timedelta | None = None
+    ) -> None:
         self._sessions, self._storage, self._grace = sessions, storage, grace
+        self._keep_analyses = keep_analyses
 
     async def find(self) -> list[Orphan]:
         """Find all orphans."""
@@ -56,13 +65,32 @@ class Orphans:
                 for few in _batches(old):
                     async with self._sessions() as session:
                         found += await find(session, few)
+                        if folder == "analyses":
+                            found += await self._old_analyses(session, few, limit)
         return found
+
+    async def _old_analyses(self, session: AsyncSession, files: Sequence[StoredFile], limit: datetime) -> list[Orphan]:
+        """Of songs that there are: corrections that nobody needs, and analyses that are old."""
+        needed = await analyses_in_use(session, {each.key.split("/")[1] for each in files})
+        songs = set(await session.scalars(select(AudioRow.sha256).where(AudioRow.sha256.in_(needed))))
+        kept = self._keep_analyses
+        old = None if kept is None else limit + self._grace - kept
+        free = [each for each in files if each.key.split("/")[1] in songs]
+        return [
+            Orphan(each, "leftover" if is_correction(each.key) else "expired", of_song=True)
+            for each in free
+            if (is_correction(each.key) or (old is not None and each.modified < old))
+            and not needed[each.key.split("/")[1]].holds(each.key)
+        ]
 
     async def remove(self, orphans: Sequence[Orphan]) -> int:
         """Delete these orphans; returns the bytes freed."""
         freed = 0
+        of_songs = [each for each in orphans if each.of_song]
+        for (song, reason), files in _by_song(of_songs).items():
+            freed += await Deleter(self._sessions, self._storage).delete_analyses(song, files, reason)
         for folder in ("audio", "analyses"):
-            theirs = [each for each in orphans if each.file.key.startswith(f"{folder}/")]
+            theirs = [each for each in orphans if each.file.key.startswith(f"{folder}/") and not each.of_song]
             for song in {each.file.key.split("/")[1] for each in theirs}:
                 size = sum(each.file.size for each in theirs if each.file.key.split("/")[1] == song)
                 freed += await Deleter(self._sessions, self._storage).delete_song_files(
@@ -71,12 +99,23 @@ class Orphans:
         for asset in {each.file.key.split("/")[1] for each in orphans if each.file.key.startswith("assets/")}:
             freed += await Deleter(self._sessions, self._storage).delete_asset_files(asset, "leftover")
         for reason in ("leftover", "expired"):
-            files = [each.file for each in orphans if each.reason == reason and each.file.key.startswith("scenes/")]
+            files = [
+                each.file
+                for each in orphans
+                if each.reason == reason and each.file.key.startswith(("scenes/", "uploads/"))
+            ]
             await asyncio.to_thread(self._storage.delete, [each.key for each in files])
             size = sum(each.size for each in files)
             metrics.count_freed(reason, size)
             freed += size
         return freed
+
+
+def _by_song(orphans: Sequence[Orphan]) -> dict[tuple[str, str], list[StoredFile]]:
+    found: dict[tuple[str, str], list[StoredFile]] = {}
+    for each in orphans:
+        found.setdefault((each.file.key.split("/")[1], each.reason), []).append(each.file)
+    return found
 
 
 async def _scene_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
@@ -113,7 +152,19 @@ async def _asset_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> 
     return [Orphan(each, "leftover") for each in files if each.key not in known]
 
 
-_FINDERS = {"scenes": _scene_orphans, "audio": _song_orphans, "analyses": _song_orphans, "assets": _asset_orphans}
+async def _upload_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
+    keys = [each.key for each in files]
+    known = set(await session.scalars(select(ResumablePartRow.object).where(ResumablePartRow.object.in_(keys))))
+    return [Orphan(each, "leftover") for each in files if each.key not in known]
+
+
+_FINDERS = {
+    "uploads": _upload_orphans,
+    "scenes": _scene_orphans,
+    "audio": _song_orphans,
+    "analyses": _song_orphans,
+    "assets": _asset_orphans,
+}
 
 
 def _batches(files: Sequence[StoredFile]) -> Iterator[Sequence[StoredFile]]:

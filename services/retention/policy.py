@@ -34,7 +34,7 @@ from services.database.models import (
 from services.jobs.artefacts import FILE, SCENE
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
-from services.storage.object_keys import analyses_folder
+from services.storage.object_keys import SINGLE_TASK_KINDS, analyses_folder, result_name
 from services.storage.object_store import Storage
 from services.storage.usage import usage_by_owner
 
@@ -42,8 +42,12 @@ _EVICTION_ORDER = {
     "segment": 0,
     "frame": 1,
     "preview": 1,
+    "analysis": 1,
+    "curves": 1,
 }  # when space is needed: what nobody asked to keep goes first
 _SHARED = ("song", "asset")  # by content, among owners who uploaded the same
+_DOCUMENTS = ("analysis", "curves")  # results that a scene may have beside a video
+_STAYS = ("system", "correction", "answer")  # what is never deleted to make room
 _RESULT = "result"
 _BATCH_SIZE = 500  # values per query
 
@@ -58,7 +62,7 @@ class Item:
     ``used`` holds the last use of a song or an asset by each owner; ``size`` is in bytes.
     """
 
-    kind: str  # video, preview, frame, segment, song or asset
+    kind: str  # video, preview, frame, analysis, curves, segment, song or asset
     name: str  # the scene key, or the sha256 of the song or the asset
     size: int
     used_at: datetime
@@ -138,6 +142,7 @@ class RetentionPolicy:
         kept = self._settings
         ages = {"video": kept.keep_videos, "preview": kept.keep_previews, "frame": kept.keep_previews}
         ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads, "asset": kept.keep_uploads}
+        ages |= dict.fromkeys(_DOCUMENTS, kept.keep_analyses)
         return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
 
     def _with_analyses(self, deletion: Deletion) -> Deletion:
@@ -153,7 +158,8 @@ class RetentionPolicy:
         if self._settings.keep_bytes:
             async with self._sessions() as session:
                 for usage in await usage_by_owner(session):
-                    having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
+                    if usage.kind not in _STAYS:
+                        having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
         return {owner: size for owner, size in having.items() if size > self._settings.keep_bytes}
 
     async def _over_quota(
@@ -172,13 +178,13 @@ class RetentionPolicy:
         owners = {(thing.kind, thing.name): set(thing.used) for thing in things if thing.kind in _SHARED}
         results = [thing.name for thing in things if thing.kind not in (*_SHARED, "segment")]
         theirs = await _result_owners(session, results)
-        owners |= {(_RESULT, scene): set(sizes) for scene, sizes in theirs.items()}
+        owners |= {key: set(sizes) for key, sizes in theirs.items()}
         for key, its_owners in gone.items():
             owners.get(key, set()).difference_update(its_owners or ())
         for owner, size in having.items():
             over = size - self._settings.keep_bytes
             mine = [
-                (thing.used.get(owner, thing.used_at), key, thing, theirs.get(thing.name, {}).get(owner, thing.size))
+                (thing.used.get(owner, thing.used_at), key, thing, theirs.get(key, {}).get(owner, thing.size))
                 for key, thing in by_name.items()
                 if owner in owners.get(key, ()) or owner in (gone.get(key) or ())
             ]
@@ -195,7 +201,7 @@ class RetentionPolicy:
 
 def _group(thing: Item) -> str:
     """What names an item together with its own name: its kind, if owners share it by content."""
-    return thing.kind if thing.kind in _SHARED else _RESULT
+    return thing.kind if thing.kind in (*_SHARED, *_DOCUMENTS) else _RESULT
 
 
 def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]:
@@ -230,7 +236,7 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
         ("video", and_(FILE == "video.mp", is_video), whole),
         # by their jobs, of which there are few, as no key tells one from a video
         ("preview", and_(ArtefactRow.key.in_(of_preview), ~is_video), whole),
-        ("frame", FILE == "frame.pn", ArtefactRow.size),
+        *((kind, FILE.in_([result_name(kind)[:8]]), ArtefactRow.size) for kind in SINGLE_TASK_KINDS),
     ):
         if (limit := limits[kind]) is not None:
             old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at)
@@ -282,15 +288,18 @@ def _is_needed(kind: str, sha256: Any) -> ColumnElement[bool]:
     return or_(exists().where(JobAssetRow.sha256 == sha256), exists().where(SystemAssetRow.sha256 == sha256))
 
 
-async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By scene and owner: bytes of the results."""
-    found: dict[str, dict[str, int]] = {}
+async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[tuple[str, str], dict[str, int]]:
+    """By group, scene and owner: bytes of the results."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for batch in _batches(scenes):
-        rows = select(JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(
+        rows = select(JobRow.kind, JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(
             JobRow.scene_key.in_(batch), JobRow.status == "completed", JobRow.expired_at.is_(None)
         )
-        for scene, owner, size in await session.execute(rows.group_by(JobRow.scene_key, JobRow.owner)):
-            found.setdefault(scene, {})[owner] = int(size or 0)
+        for kind, scene, owner, size in await session.execute(
+            rows.group_by(JobRow.kind, JobRow.scene_key, JobRow.owner)
+        ):
+            sizes = found.setdefault((kind if kind in _DOCUMENTS else _RESULT, scene), {})
+            sizes[owner] = sizes.get(owner, 0) + int(size or 0)
     return found
 
 

@@ -28,21 +28,30 @@ _SRT = re.compile(rb"^\d{1,3}:[0-5]\d:[0-5]\d[,.]\d{1,3} +--> ", re.MULTILINE)
 
 
 @contextmanager
-def asset_files(storage: Storage, assets: Mapping[str, str], folder: Path) -> Iterator[dict[str, Path]]:
+def asset_files(
+    storage: Storage,
+    assets: Mapping[str, str],
+    folder: Path,
+    *,
+    known: Mapping[str, tuple[int, str | None]] | None = None,
+) -> Iterator[dict[str, Path]]:
     """Yield the files of assets, whose digests are given, by their sha256. Blocking.
+
+    ``known`` are their sizes in bytes and the sha256 of the files, as far as they are known.
 
     They are links in a folder within ``folder``, with endings that tell what they are, as the engine goes by them.
     Errors within do not reveal where they are stored.
 
     Raises:
-        SceneError: one was deleted; a job may be retried months later.
+        SceneError: one was deleted, as a job may be retried months later, or its file was lost.
     """
     with ExitStack() as held:
         files = {}
         links = Path(held.enter_context(tempfile.TemporaryDirectory(dir=folder))) if assets else folder
         for sha256, digest in assets.items():
+            size, of_file = (known or {}).get(sha256, (None, None))
             try:
-                stored = held.enter_context(storage.file(asset_key(sha256, digest)))
+                stored = held.enter_context(storage.file(asset_key(sha256, digest), size=size, digest=of_file))
             except FileNotFoundError:
                 raise SceneError(f"asset:{sha256} is gone; upload it again") from None
             files[sha256] = links / f"{sha256}{_ending(stored)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -36,26 +36,25 @@ class DiskAdmission:
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
 
-    async def admit_jobs(self, session: AsyncSession, jobs: Sequence[JobRow], *, seconds: Mapping[str, float]) -> None:
-        """Refuse to render jobs, whose videos will last ``seconds`` by id, if the disk has no room for all.
+    async def jobs_admission(self, seconds: Mapping[str, float]) -> Callable[..., Awaitable[None]]:
+        """What refuses to render jobs, whose videos will last ``seconds`` by id, if the disk has no room for all.
 
-        Holds a lock until the end of the transaction that stores the job, so that no space is promised twice.
-
-        Raises:
-            InsufficientStorageError: says how much is free and how much is needed.
+        It is to be called with a session and the jobs, and raises InsufficientStorageError, which says how much is free
+        and how much is needed. It holds a lock until the end of the transaction that stores the jobs, so that no space
+        is promised twice. What is free was measured before: what is written since then is in the reserve.
         """
         reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
-        if not reserve or await asyncio.to_thread(self._storage.free) is None:
-            return
-        for job in jobs:
-            job.promised = estimate_bytes(job.scene, seconds[job.id])
-        await advisory_lock(session, "room")
-        promised = await self._reserved_bytes(session)
-        free = await asyncio.to_thread(
-            self._storage.free
-        )  # after the above: a job that ends in between counts twice rather than never
-        if free is not None:
-            _check(sum(job.promised for job in jobs), free, reserve, promised, about="about ")
+        free = await asyncio.to_thread(self._storage.free)
+
+        async def admit(session: AsyncSession, jobs: Sequence[JobRow]) -> None:
+            if reserve and free is not None:
+                for job in jobs:
+                    job.promised = estimate_bytes(job.scene, seconds[job.id])
+                await advisory_lock(session, "room")
+                promised = await self._reserved_bytes(session)
+                _check(sum(job.promised for job in jobs), free, reserve, promised, about="about ")
+
+        return admit
 
     async def admit_upload(self, size: int) -> None:
         """Refuse an upload of which ``size`` bytes are still to come, if the disk has no room for them.

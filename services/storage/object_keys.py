@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 SINGLE_TASK_KINDS = ("frame", "analysis", "curves")  # kinds of jobs that consist of a single task of the same kind
+VIDEO_KINDS = ("video", "output", "preview")  # and of those whose result is a video
 _FILES = {"frame": "frame.png", "analysis": "analysis.json", "curves": "curves.json"}
 
 
@@ -37,6 +38,16 @@ def asset_lock(sha256: str) -> str:
     return f"asset {sha256}"
 
 
+def upload_folder(upload: str) -> str:
+    """What has arrived of a resumable upload."""
+    return f"uploads/{upload}/"
+
+
+def upload_part_key(upload: str, start: int, token: str) -> str:
+    """A part of a resumable upload, from this byte on; the token is of one attempt to store it."""
+    return f"{upload_folder(upload)}{start}.{token}"
+
+
 def analyses_folder(audio: str) -> str:
     """Everything analysed in a song."""
     return f"analyses/{audio}/"
@@ -52,9 +63,19 @@ def correction_key(audio: str, digest: str) -> str:
     return f"analyses/{audio}/corrections/{digest}.json"
 
 
-def current_correction_key(audio: str, owner: str) -> str:
-    """The pointer to the correction that counts for an owner."""
+def former_correction_key(audio: str, owner: str) -> str:
+    """The pointer to the correction that counted for an owner, which the database knows now."""
     return f"analyses/{audio}/corrections/of-{sha256(owner.encode()).hexdigest()}.txt"
+
+
+def is_correction_pointer(key: str) -> bool:
+    """Whether this is the key of such a pointer."""
+    return "/corrections/of-" in key
+
+
+def is_correction(key: str) -> bool:
+    """Whether this is the key of a corrected analysis."""
+    return key.startswith("analyses/") and "/corrections/" in key and not is_correction_pointer(key)
 
 
 def scene_folder(scene_key: str) -> str:
@@ -89,7 +110,18 @@ def light_key(scene_key: str, number: int) -> str:
 
 def result_key(scene_key: str, kind: str) -> str:
     """The result of a job: a video, a frame, or an analysis with or without curves."""
-    return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
+    return f"scenes/{scene_key}/{result_name(kind)}"
+
+
+def kinds_of_result(key: str) -> tuple[str, ...]:
+    """The kinds of jobs whose result has a key that ends like this one."""
+    name = key.rpartition("/")[2]
+    return tuple(kind for kind in (*VIDEO_KINDS, *SINGLE_TASK_KINDS) if result_name(kind) == name)
+
+
+def result_name(kind: str) -> str:
+    """The last part of the key of a result."""
+    return _FILES.get(kind, "video.mp4")
 
 
 def poster_key(scene_key: str) -> str:

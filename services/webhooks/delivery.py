@@ -28,6 +28,7 @@ from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, on_commit
 from services.database.models import DeliveryRow
 from services.observability import metrics
+from services.observability.masking import masked
 from services.settings import ServiceSettings
 from services.webhooks import circuit_breaker
 from services.webhooks.fair_claims import Claimed, FairClaims, Lane
@@ -187,6 +188,7 @@ class Deliverer:
             error = f"{type(failure).__name__}: {failure}".removesuffix(": ")
         if status is not None:  # the status counts, even if the body never arrived
             error, answered = None if 200 <= status < 300 else f"answered {status}", True
+        error = None if error is None else masked(error)
         return _Outcome(_attempt_of(at, status, error, time.monotonic() - began), answered)
 
     async def _record(self, claimed: Claimed, outcome: _Outcome) -> None:

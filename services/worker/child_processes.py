@@ -145,8 +145,8 @@ class ForkServer:
             if self._process is None or self._control is None or self._process.returncode is not None:
                 if self._control is not None:
                     self._control.close()
-                command = fork_server_command(self._storage_url, nice=self._nice, parent=os.getpid())
-                environment = fork_server_environment(os.environ)
+                command = fork_server_command(nice=self._nice, parent=os.getpid())
+                environment = fork_server_environment(os.environ, storage_url=self._storage_url)
                 self._control, theirs = socket.socketpair()
                 with theirs:
                     self._process = await asyncio.create_subprocess_exec(

@@ -1,8 +1,8 @@
 """Fork server: a process that has loaded everything and forks a new process for each task.
 
-``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. For each socket
+``python -m services.worker.fork_server NICE WORKER`` has a Unix socket as its standard input. For each socket
 sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task.
+JSON until {"done": true}, {"wait": …}, {"lost": …} or {"error": …}. After the first of these it can take another task.
 The fork server ends with its worker, the children when their socket closes.
 """
 
@@ -21,15 +21,18 @@ from dataclasses import asdict
 from typing import Any
 
 from services.media.sandbox.decoding_processes import decoding_server
+from services.observability.masking import masked
+from services.processes.fork_server_command import STORAGE
 from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
+_SHOWN = ("error", "wait", "trace")  # to clients and in logs
 _REPORT_EVERY = 0.2  # seconds between progress reports
 
 
 def main() -> None:
     """Serve until standard input closes."""
-    end_with_parent(int(sys.argv[3]), signal.SIGKILL)
+    end_with_parent(int(sys.argv[2]), signal.SIGKILL)
     gc.disable()  # nothing to be found while everything is loaded
     from ecs_core.errors import MotesError  # noqa: F401 - loaded for the children
     from ecs_core.warmup import load_kernels
@@ -38,7 +41,7 @@ def main() -> None:
     from services.worker import task_runner  # noqa: F401 - loaded for the children
 
     renderable_versions()  # caches the versions loaded now, whatever is installed later
-    os.nice(int(sys.argv[2]))
+    os.nice(int(sys.argv[1]))
     decoding_server().start()  # for all children
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -55,20 +58,21 @@ def main() -> None:
                     code = 1
                     try:
                         control.close()
-                        code = _child(connection, sys.argv[1])
+                        code = _child(connection, os.environ[STORAGE])
                     finally:
                         os._exit(code)
 
 
 def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError
-    from services.storage.object_store import Storage, retry_reason
+    from services.storage.object_store import LostFileError, Storage, retry_reason
     from services.worker import task_runner
 
     lines = connection.makefile("rw", encoding="utf-8")
 
     def say(message: Mapping[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
+        shown = {name: masked(value) if name in _SHOWN else value for name, value in message.items()}
+        lines.write(json.dumps(shown) + "\n")
         lines.flush()
 
     reported = 0.0
@@ -94,6 +98,8 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     except task_runner.OtherVersionError:
         changed = "Motes was upgraded under this worker"
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
+    except LostFileError as error:
+        say({"lost": error.key, "trace": traceback.format_exc()})
     except MotesError as error:
         message = {"error": str(error)}
         say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})

@@ -28,7 +28,8 @@ from services.observability import metrics, traces
 from services.retention.deletion import Deleter
 from services.retention.janitor import Janitor
 from services.settings import ServiceSettings
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
+from services.storage.work_folders import work_folder
 from services.webhooks.delivery import Deliverer
 from services.worker.child_processes import ForkServer
 from services.worker.exporter import serve_metrics

@@ -10,25 +10,29 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import select
 
 from ecs_core import MotesError
 from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
-from services.database.models import TaskRow
-from services.jobs.artefacts import Artefact, find_artefact, looks_for_flashes, segment_keys
+from services.database.models import AssetRow, TaskRow
+from services.jobs import lost_files
+from services.jobs.artefacts import Artefact, looks_for_flashes, segment_keys
 from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
+from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import (
     SINGLE_TASK_KINDS,
     attempt_key,
     poster_key,
     result_key,
-    segment_key,
 )
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
@@ -63,6 +67,7 @@ class TaskExecutor:
         notify: Callable[[TaskRow | None], Awaitable[bool]],
     ) -> None:
         self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
+        self._deleter = Deleter(sessions, storage)
         self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify
 
     async def execute(self, claim: Claim) -> None:
@@ -90,12 +95,16 @@ class TaskExecutor:
     async def _reuse_result(self, claim: Claim) -> bool:
         """Finish the task at once if another job of the same scene has made its result."""
         if claim.kind == "segment":
-            if await find_artefact(self._sessions, segment_key(claim.scene_key, claim.number)) is None:
+            keys = segment_keys(claim.scene, claim.scene_key, claim.number)
+            if not await lost_files.all_intact(self._sessions, self._storage, keys):
                 return False
             await self._tasks.finish(claim)
             await self._notify(await self._tasks.release_join(claim.job))
             return True
-        made = await find_artefact(self._sessions, result_key(claim.scene_key, claim.kind))
+        made = await lost_files.intact(self._sessions, self._storage, result_key(claim.scene_key, claim.kind))
+        if made is not None and claim.reopened and claim.kind not in SINGLE_TASK_KINDS:
+            poster = await lost_files.intact(self._sessions, self._storage, poster_key(claim.scene_key))
+            made = None if poster is None else made
         return made is not None and await self._tasks.complete(claim, made)
 
     async def _run_in_child(self, claim: Claim) -> bool:
@@ -129,16 +138,22 @@ class TaskExecutor:
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
         claim = attempt.claim
         made: list[Artefact] = []
+        segments, light = list[Artefact | None](), list[Artefact | None]()
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
+        spec["assets"] = await self._assets(claim)
         if claim.kind == "join":
             segments = await self._tasks.segments(claim)
-            spec["segments"] = [segment.object for segment in segments]
-            spec["overdrawn"] = sum(segment.overdrawn for segment in segments)
             if looks_for_flashes(claim.scene):
-                spec["light"] = [light.object for light in await self._tasks.light(claim)]
+                light = await self._tasks.light(claim)
+            if not await self._have_segments(claim, segments, light):
+                return False
+            there, lit = ([each for each in some if each is not None] for some in (segments, light))
+            spec["segments"], spec["light"] = [each.object for each in there], [each.object for each in lit]
+            spec["files"] = {each.object: (each.size, each.digest) for each in (*there, *lit)}
+            spec["overdrawn"] = sum(segment.overdrawn for segment in there)
         async for message in child.messages(spec):
             if "progress" in message:
                 attempt.done = message["progress"]
@@ -156,6 +171,13 @@ class TaskExecutor:
                 made.append(Artefact(**message["made"]))
             elif "warning" in message:
                 _log.warning("job %s: %s", claim.job, message["warning"])
+            elif "lost" in message:
+                _log.error("%s %d of job %s: %s", claim.kind, claim.number, claim.job, message["trace"])
+                if message["lost"] in spec.get("files", {}):
+                    await self._have_segments(claim, segments, light, changed=message["lost"])
+                elif (gone := await lost_files.plan_again(self._sessions, claim)) is not None:
+                    await self._deleter.delete_files(gone)
+                return False
             elif "wait" in message:
                 _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
                 await self._tasks.requeue(claim, wait=message["wait"])
@@ -171,6 +193,45 @@ class TaskExecutor:
                     await self._record_stats(attempt, message["spent"])
                 return counts
         raise ChildDiedError("killed, or out of memory")
+
+    async def _assets(self, claim: Claim) -> dict[str, tuple[int, str | None]]:
+        """Size and sha256 of the files of the assets of a scene."""
+        wanted = claim.scene.get("assets") or {}
+        if not wanted:
+            return {}
+        async with self._sessions() as session:
+            rows = await session.scalars(select(AssetRow).where(AssetRow.sha256.in_(wanted)))
+            return {row.sha256: (row.size, row.file_digest) for row in rows if row.digest == wanted[row.sha256]}
+
+    async def _have_segments(
+        self,
+        claim: Claim,
+        segments: Sequence[Artefact | None],
+        light: Sequence[Artefact | None],
+        *,
+        changed: str | None = None,
+    ) -> bool:
+        """Whether the files of all segments and their light are there; otherwise the join waits for those that are not.
+
+        ``changed`` is one that is there, but not what was stored.
+        """
+
+        def is_lost(made: Artefact | None) -> bool:
+            return made is None or made.object == changed or self._storage.size(made.object) != made.size
+
+        def look() -> dict[int, list[Artefact]]:
+            of_segments = enumerate(zip_longest(segments, light) if light else zip(segments, strict=True))
+            return {
+                number: [made for made in files if made is not None]
+                for number, files in of_segments
+                if any(map(is_lost, files))
+            }
+
+        lost = await asyncio.to_thread(look)
+        if not lost:
+            return True
+        await lost_files.render_again(self._sessions, claim, lost, [made for files in lost.values() for made in files])
+        return False
 
     async def _finish(self, claim: Claim, made: Sequence[Artefact]) -> bool:
         """Publish the result, which comes first, and what belongs to it.

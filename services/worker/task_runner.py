@@ -5,14 +5,15 @@ A plan passes plan and snapshots to its segments through storage (``services.wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
-from ecs_core import MotesError, RenderResult, Scene
+from ecs_core import MotesError, RenderResult, Scene, SceneError
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
@@ -50,12 +51,13 @@ from services.storage.object_keys import (
     segment_key,
     snapshot_key,
 )
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage, digest_of
 from services.worker.join_sound import add_song
 from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
 
 _SONG = "the song"  # errors do not reveal where it is stored
+T = TypeVar("T")
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -74,12 +76,14 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    light?, overdrawn?, sandbox_required?}.
+    light?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of segments and light,
+    ``assets`` those of assets.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
     Raises:
         OtherVersionError: another version must do it, or its frames could differ from their neighbours.
+        LostFileError: the plan, a snapshot or a segment is gone or damaged.
     """
     if spec_key(spec["scene"]) != spec["scene_key"]:
         raise OtherVersionError
@@ -87,7 +91,7 @@ def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
         spec["kind"]
     ]
     scene, folder = spec["scene"], Path(spec["folder"])
-    with asset_files(storage, scene.get("assets", {}), folder) as files:
+    with asset_files(storage, scene.get("assets", {}), folder, known=spec.get("assets")) as files:
         config = with_files(scene["config"], references_in(scene["type"], scene["config"]) if files else (), files)
         return do({**spec, "config": config}, storage, report, folder)
 
@@ -113,7 +117,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     analysed = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
-    storage.put(plan_key(key, spec["plan"]), file)
+    storage.put(plan_key(key, spec["plan"]), file, durable=False)  # if it is lost, the job is planned again
     found = plan.settings.start == "drop" or plan.settings.loop  # its length was not known either
     report(
         {
@@ -127,7 +131,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
             simulation.skip_to(segment.start)
             file = folder / "snapshot.npz"
             save_snapshot(simulation.snapshot(), file)
-            storage.put(snapshot_key(key, spec["plan"], segment.number), file)
+            storage.put(snapshot_key(key, spec["plan"], segment.number), file, durable=False)
             report({"snapshot": segment.number})
     return TaskStats({"analyse": analysed - began, "simulate": perf_counter() - analysed})
 
@@ -135,10 +139,8 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
 def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
-    with storage.file(plan_key(key, spec["plan"])) as file:
-        plan = load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
-    with storage.file(snapshot_key(key, spec["plan"], number)) as file:
-        snapshot = load_snapshot(file)
+    plan = _stored_plan(spec, storage)
+    snapshot = _loaded(storage, snapshot_key(key, spec["plan"], number), load_snapshot)
     target = folder / f"segment{plan.video.segment_suffix}"
     rendered = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
@@ -155,8 +157,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
 def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Join the segments, add the song, and write the poster."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
-    with storage.file(plan_key(key, spec["plan"])) as file:
-        plan = load_plan(_scene(spec, Path("song") if audio else None), file)
+    plan = _stored_plan(spec, storage)
     target = folder / f"video{FACTS[plan.video.form].suffix}"
     began = perf_counter()
     with ExitStack() as closing:
@@ -178,13 +179,13 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
             required = _sandbox_required(spec)
             sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
-            with storage.file(segment) as path:
+            with _rendered(spec, storage, segment) as path:
                 video.append(path)
             report({"progress": 100 * number // len(spec["segments"])})
         video.close()
         poster = folder / "poster.png"
         video.write_poster(poster)
-    flashes = _count_flashes(plan, spec.get("light", ()), storage)
+    flashes = _count_flashes(plan, spec, storage)
     spent = TaskStats({"join": perf_counter() - began})
     settings, seconds, start = plan.settings, float(plan.part.duration), float(plan.part.start)
     size = (settings.width, settings.height)
@@ -211,13 +212,42 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     return spent
 
 
-def _count_flashes(plan: RenderPlan, light: Sequence[str], storage: Storage) -> tuple[Flashing, ...] | None:
+def _stored_plan(spec: Mapping[str, Any], storage: Storage) -> RenderPlan:
+    """The plan of the scene.
+
+    Raises:
+        LostFileError: it is gone or damaged.
+    """
+    scene = _scene(spec, Path("song") if spec["scene"]["audio"] else None)
+    return _loaded(storage, plan_key(spec["scene_key"], spec["plan"]), lambda file: load_plan(scene, file))
+
+
+def _loaded(storage: Storage, key: str, load: Callable[[Path], T]) -> T:
+    """What a file holds that a plan left.
+
+    Raises:
+        LostFileError: it is gone or damaged.
+    """
+    with storage.file(key) as file:
+        try:
+            return load(file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise LostFileError(key) from error
+
+
+def _rendered(spec: Mapping[str, Any], storage: Storage, key: str) -> AbstractContextManager[Path]:
+    """What a segment left; raises LostFileError if it is not what was stored."""
+    size, digest = spec.get("files", {}).get(key, (None, None))
+    return storage.file(key, size=size, digest=digest)
+
+
+def _count_flashes(plan: RenderPlan, spec: Mapping[str, Any], storage: Storage) -> tuple[Flashing, ...] | None:
     """Where the video flashes too often, by the light of its segments; None if nobody is to look."""
     if not plan.settings.looks_for_flashes:
         return None
     counter = FlashCounter(plan.video.fps)
-    for segment in light:
-        with storage.file(segment) as path:
+    for segment in spec.get("light", ()):
+        with _rendered(spec, storage, segment) as path:
             counter.add(load_light(path))
     return counter.found
 
@@ -271,7 +301,8 @@ def _store(
 ) -> None:
     """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
-    made = Artefact(key, target, storage.put(target, path), overdrawn, flashes)
+    digest = digest_of(path)  # of what was written just now, which is still in memory
+    made = Artefact(key, target, storage.put(target, path), overdrawn, flashes, digest)
     report({"made": asdict(made)})
 
 
@@ -280,12 +311,12 @@ def _song(audio: str, storage: Storage) -> Iterator[Path]:
     """The song as a file.
 
     Raises:
-        MotesError: the song was deleted; a job may be retried months later.
+        MotesError: the song was deleted, as a job may be retried months later, or its file was lost.
     """
     with ExitStack() as held:
         try:
-            file = held.enter_context(storage.file(audio_key(audio)))
-        except FileNotFoundError:
+            file = held.enter_context(storage.file(audio_key(audio), digest=audio))
+        except LostFileError:
             raise MotesError("the song is gone; upload it again") from None
         yield file
 
@@ -310,7 +341,12 @@ def _analysis(spec: Mapping[str, Any], settings: Settings, storage: Storage, rep
     analysis = _uncorrected_analysis(spec, settings, storage, report, folder)
     if scene.get("analysis") is None:
         return analysis
-    with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
+    with ExitStack() as held:
+        try:
+            key = correction_key(scene["audio"], scene["analysis"])
+            file = held.enter_context(storage.file(key, digest=scene["analysis"]))
+        except LostFileError:
+            raise MotesError("the correction of the song's analysis is gone; correct it again, or forget it") from None
         return document.corrected(analysis, document.read(file), settings.guidance)
 
 
@@ -321,7 +357,7 @@ def _uncorrected_analysis(
     guidance, track = settings.guidance, settings.track
     audio, required = spec["scene"]["audio"], _sandbox_required(spec)
     key = analysis_key(audio, analysis_version(guidance, track))
-    with suppress(FileNotFoundError), storage.file(key) as file:
+    with suppress(FileNotFoundError, SceneError), storage.file(key) as file:  # a damaged one is made again
         return document.load(file)
     more = tuple(particle_types().features.values())
     with _song(audio, storage) as path, DecodedSong(path, name=_SONG, track=track, required=required) as song:

@@ -21,7 +21,7 @@ from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
 from services.jobs.outputs import part_id
 from services.jobs.tasks import Claim, Tasks
-from services.storage.object_keys import attempt_key, result_key, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
@@ -143,7 +143,7 @@ class Board:
             for number in range(len(FRAMES)):
                 await self.tasks.mark_ready(claim, number)
         made = made_by(claim)
-        if claim.kind in ("join", "frame"):
+        if claim.kind in ("join", *SINGLE_TASK_KINDS):
             assert made is not None
             counts = await self.tasks.complete(claim, made)
         else:

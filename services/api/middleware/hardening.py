@@ -31,7 +31,7 @@ _CSP_DOCS = (  # FastAPI's documentation pages load scripts from a CDN
 )
 _HSTS_SECONDS = 365 * 24 * 3600  # seconds
 _GRACE, _MIN_RATE = 30.0, 1000.0  # seconds for any body, and bytes that earn another second
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _ALLOWED_HEADERS = (
     "Authorization",
     "X-API-Key",
@@ -40,10 +40,13 @@ _ALLOWED_HEADERS = (
     "Last-Event-ID",
     "Range",
     "X-Request-ID",
+    *("Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset", "Upload-Checksum"),
 )
 _EXPOSED_HEADERS = (
     *("Location", "Link", "ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID"),
     *("Content-Disposition", "Content-Range", "Accept-Ranges"),
+    *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+    *("Upload-Length", "Upload-Offset", "Upload-Expires", "Upload-Result"),
 )
 
 

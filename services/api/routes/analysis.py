@@ -19,9 +19,11 @@ from services.api.file_responses import VALIDATORS
 from services.api.route import Bounds, Route
 from services.api.routes.previews import respond_with_result
 from services.api.routes.renders import spec_of
-from services.database.models import AudioRow, JobRow
+from services.auth.quotas import admit_bytes, owner_lock, quotas_of
+from services.database.engine import advisory_lock
+from services.database.models import AudioRow, CorrectionRow, JobRow
 from services.media.corrections import Corrections
-from services.media.songs import audio_path_of
+from services.media.songs import SongNotFoundError, audio_path_of
 
 
 class _Route(Route):
@@ -88,13 +90,23 @@ async def correct_analysis(
     song = await _song(service, caller, audio_id)
     plain = {name: value for name, value in body.items() if name not in ("curves", "frames")}
 
-    def checked() -> None:
+    def checked() -> str:
         seconds = float(check(plain, where="analysis").seconds)
         if abs(seconds - song.duration) > _NEAR:
             raise SceneError(f"analysis: duration {seconds:g} s: is of another song, this one has {song.duration:g} s")
-        Corrections(service.storage).save(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))
+        return json.dumps(plain, sort_keys=True)
 
-    await service.compute(checked)
+    text = await service.compute(checked)
+    async with service.sessions.begin() as session:
+        await advisory_lock(session, owner_lock(caller.owner))
+        before = await session.get(CorrectionRow, (caller.owner, song.sha256))
+        more = len(text.encode()) - (0 if before is None else before.size)
+        if more > 0:
+            await admit_bytes(session, caller.owner, more, quotas_of(service.settings, caller))
+    try:
+        await Corrections(service.sessions, service.storage).save(song.sha256, caller.owner, text)
+    except SongNotFoundError:  # just now
+        raise HTTPException(404, "Song not found") from None
     return schemas.Message(message="Analysis corrected")
 
 
@@ -102,7 +114,7 @@ async def correct_analysis(
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Delete the correction; the song's own analysis counts again."""
     song = await _song(service, caller, audio_id)
-    await service.compute(lambda: Corrections(service.storage).clear(song.sha256, caller.owner))
+    await Corrections(service.sessions, service.storage).clear(song.sha256, caller.owner)
     return schemas.Message(message="Correction forgotten")
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import re
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import TypeAdapter
 from sqlalchemy import Select, select
 
 from services.api import schemas
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
-from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
+from services.api.paging import CURSOR, FIELDS, LIMIT, LINK, paged_response, wanted_fields
 from services.api.route import Route
-from services.api.routes.uploads import Upload, printable_name, receive_upload, upload_body
+from services.api.routes.uploads import Upload, no_room, printable_name, receive_upload, upload_body
 from services.database.models import AssetClaimRow, AssetRow, now
 from services.jobs.artefacts import Artefact
 from services.media.assets.kinds import AssetError, AssetTooLargeError, check_bytes, found_in
@@ -26,7 +26,6 @@ from services.retention.deletion import asset_users
 from services.storage.object_keys import asset_key
 
 router = APIRouter(tags=["assets"], route_class=Route)
-_LIST = TypeAdapter(list[schemas.Asset])
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = timedelta(days=1)  # ahead of any clock
 _CACHE = "private, max-age=3600"
@@ -35,7 +34,7 @@ _FILE = file_content("image/png")
 _COLUMNS = (
     AssetClaimRow.sha256.label("id"),
     *(AssetClaimRow.owner, AssetClaimRow.name, AssetClaimRow.created_at),
-    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest),
+    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest, AssetRow.file_digest),
 )
 
 
@@ -59,10 +58,13 @@ def _to_schema(row: Any) -> schemas.Asset:
 
 
 def _look(upload: Upload) -> None:
+    look_at_asset(upload.head, upload.size, printable_name(upload.name))
+
+
+def look_at_asset(head: bytes, size: int, name: str) -> None:
     """Refuse what is nothing that is allowed, or has too many bytes for its kind, before the rest arrives."""
-    name = printable_name(upload.name)
     try:
-        check_bytes(found_in(upload.head, name), upload.size, name)
+        check_bytes(found_in(head, name), size, name)
     except AssetError as error:
         status = 413 if isinstance(error, AssetTooLargeError) else 415
         raise HTTPException(status, str(error), {"Connection": "close"}) from None  # the rest is not read
@@ -86,20 +88,25 @@ async def upload_asset(service: ServiceDep, caller: CallerDep, request: Request)
     """Upload an image, a video, a font or lyrics. The same file is stored once. An image is stored as a PNG in sRGB, a
     video as an MP4 without sound.
     """
-    try:
+    with no_room("asset"):
         async with service.songs.staging_file() as path:
             admit, limit = service.disk_admission.admit_upload, service.settings.upload_limit
             upload = await receive_upload(request, path, limit=limit, admit=admit, check=_look)
-            name = printable_name(upload.name)
-            row = await service.assets.store(path, sha256=upload.sha256, name=name, caller=caller)
+            return await store_asset(service, caller, path, sha256=upload.sha256, name=printable_name(upload.name))
+
+
+async def store_asset(service: Service, caller: Caller, path: Path, *, sha256: str, name: str) -> schemas.Asset:
+    """Store a staged asset, however it arrived.
+
+    Raises:
+        HTTPException: it is nothing that is allowed, or too large.
+    """
+    try:
+        row = await service.assets.store(path, sha256=sha256, name=name, caller=caller)
     except AssetTooLargeError as error:
         raise HTTPException(413, str(error)) from None
     except AssetError as error:
         raise HTTPException(415, str(error)) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HTTPException(507, "There is no room for the asset") from None
-        raise
     return _to_schema(await _asset_or_404(service, caller, row.sha256))
 
 
@@ -114,18 +121,20 @@ async def list_assets(
     caller: CallerDep,
     request: Request,
     kind: Annotated[list[schemas.AssetKind] | None, Query(description="only these; may be repeated")] = None,
+    fields: str | None = FIELDS,
     limit: int = LIMIT,
     cursor: str | None = CURSOR,
 ) -> Response:
     """All assets, the newest first."""
     rows = _rows(caller) if not kind else _rows(caller).where(AssetRow.kind.in_(kind))
-    return await paged_response(
-        service,
-        request,
-        page_query(rows, AssetClaimRow, limit=limit, cursor=cursor),
-        lambda found: _LIST.dump_json([_to_schema(row) for row in found]),
-        limit=limit,
-    )
+    wanted = wanted_fields(fields, schemas.Asset)
+
+    async def show(found: Sequence[Any]) -> list[bytes]:
+        return await service.compute(
+            lambda: [_to_schema(row).model_dump_json(include=set(wanted)).encode() for row in found]
+        )
+
+    return await paged_response(service, request, rows, AssetClaimRow, show, limit=limit, cursor=cursor)
 
 
 @router.get("/assets/{asset_id}", operation_id="get_asset", response_model=schemas.Asset, responses=problems(404))
@@ -143,18 +152,19 @@ async def get_asset(asset_id: str, service: ServiceDep, caller: CallerDep) -> sc
         200: {"description": "The file as stored", "headers": VALIDATORS, **_FILE},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_FILE},
         304: {"description": "The client has it, by `If-None-Match`"},
+        **ELSEWHERE,
         **problems(404, 416),
     },
 )
 async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The file as stored: of an image a PNG, of a video an MP4, of lyrics text; fonts as they were uploaded."""
     row = await _asset_or_404(service, caller, asset_id)
-    made = Artefact(row.id, asset_key(row.id, row.digest), row.size)
+    made = Artefact(row.id, asset_key(row.id, row.digest), row.size, digest=row.file_digest)
     shown: dict[str, Any] = {"media_type": "image/png"}
     if row.kind != "image":  # of which browsers should make nothing
         shown = {"media_type": "application/octet-stream", "name": row.name}
     try:
-        return await stored_file(request, service.storage, made, cache=_CACHE, **shown)
+        return await stored_file(request, service.storage, made, cache=_CACHE, redirect=service.redirects, **shown)
     except FileNotFoundError:
         raise HTTPException(404, "The asset's file was lost; upload it again") from None
 

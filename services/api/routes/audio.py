@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from datetime import timedelta
+from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
 from sqlalchemy import select
 
 from ecs_core import AudioError
 from services.api import schemas
-from services.api.authentication import CallerDep
-from services.api.dependencies import ServiceDep
+from services.api.authentication import Caller, CallerDep
+from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.route import Route
-from services.api.routes.uploads import printable_name, receive_upload, upload_body
+from services.api.routes.uploads import no_room, printable_name, receive_upload, upload_body
 from services.database.models import UploadRow, now
 from services.media.songs import audio_path_of
 from services.retention.deletion import count_jobs_using
@@ -36,19 +36,24 @@ _DAY = timedelta(days=1)  # ahead of any clock
 )
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song. The same song is stored once."""
-    try:
+    with no_room("song"):
         async with service.songs.staging_file() as path:
             upload = await receive_upload(
                 request, path, limit=service.settings.upload_limit, admit=service.disk_admission.admit_upload
             )
-            name = printable_name(upload.name)
-            row = await service.songs.store(path, sha256=upload.sha256, name=name, caller=caller)
+            return await store_song(service, caller, path, sha256=upload.sha256, name=printable_name(upload.name))
+
+
+async def store_song(service: Service, caller: Caller, path: Path, *, sha256: str, name: str) -> schemas.UploadedAudio:
+    """Store a staged song, however it arrived.
+
+    Raises:
+        HTTPException: it is no song.
+    """
+    try:
+        row = await service.songs.store(path, sha256=sha256, name=name, caller=caller)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HTTPException(507, "There is no room for the song") from None
-        raise
     return schemas.UploadedAudio(
         audio_id=row.sha256,
         audio_path=audio_path_of(row.sha256, name),

@@ -72,11 +72,14 @@ async def create_batch(
             await submit_all(service, caller, jobs)
         except BatchError as error:
             raise _named(error) from None
+        return await again(batch_id)
+
+    async def again(batch_id: str) -> Answer:
         base = request.url.path.removesuffix("/batches")
         batch = await _batch_or_404(service, caller, batch_id, base)
         return Answer(batch, 202, {"Location": f"{base}/batches/{batch_id}"})
 
-    return await idempotent(service, caller, request, idempotency_key, make)
+    return await idempotent(service, caller, request, idempotency_key, make, again)
 
 
 @router.get("/batches/{batch_id}", operation_id="get_batch", response_model=schemas.Batch, responses=problems(404))

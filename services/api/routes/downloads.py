@@ -9,10 +9,12 @@ from ecs_core.output_names import MAIN
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
 from services.api.route import Route
-from services.database.models import JobRow
+from services.database.models import OPEN, JobRow
+from services.jobs import lost_files
 from services.jobs.artefacts import find_artefact, touch
+from services.jobs.events import seconds_left
 from services.jobs.outputs import part_of
 from services.storage.object_keys import poster_key, result_key
 
@@ -31,11 +33,14 @@ _ANY_FORMAT = file_content(*(facts.media_type for facts in FACTS.values()))
         200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
         304: {"description": "The client has it, by `If-None-Match`"},
-        **problems(400, 404, 410, 416),
+        **ELSEWHERE,
+        **problems(400, 404, 410, 416, 503),
     },
 )
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
-    """The finished video; 400 if it is not finished, 410 if it has expired."""
+    """The finished video; 400 if it is not finished, 410 if it has expired, 503 while it is made again as its file was
+    lost.
+    """
     return await _send_video(service, request, await _finished(service, caller, job_id))
 
 
@@ -48,14 +53,14 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
         200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
         304: {"description": "The client has it, by `If-None-Match`"},
-        **problems(400, 404, 410, 416),
+        **ELSEWHERE,
+        **problems(400, 404, 410, 416, 503),
     },
 )
 async def get_output(job_id: str, name: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """One output of a render, as soon as it is completed, also while others are rendered; 400 and 410 as above."""
     row = await _output(service, caller, job_id, name)
-    if row.status != "completed":
-        raise HTTPException(400, f"Output not completed: it is {row.status}")
+    _refuse_unfinished(row, what="Output")
     return await _send_video(service, request, row)
 
 
@@ -68,7 +73,8 @@ async def get_output(job_id: str, name: str, service: ServiceDep, caller: Caller
         200: {"description": "The picture", "headers": VALIDATORS, **_PICTURE},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_PICTURE},
         304: {"description": "The client has it, by `If-None-Match`"},
-        **problems(400, 404, 410, 416),
+        **ELSEWHERE,
+        **problems(400, 404, 410, 416, 503),
     },
 )
 async def get_poster(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
@@ -95,12 +101,18 @@ async def _send(
     name: str | None = None,
 ) -> Response:
     """The file under ``key``, which belongs to a finished job."""
-    await touch(service.sessions, result_key(row.scene_key, row.kind))  # a poster is kept as long as its video
     made = await find_artefact(service.sessions, key)
+
+    async def lost() -> None:
+        if made is not None:
+            await lost_files.forget(service.sessions, [made])
+        if await lost_files.reopen(service.sessions, row.whole_id or row.id):
+            service.notifier.wake()
+
     try:
         if made is None:
             raise FileNotFoundError(key)
-        return await stored_file(
+        answer = await stored_file(
             request,
             service.storage,
             made,
@@ -108,18 +120,32 @@ async def _send(
             media_type=media_type,
             modified=row.ended_at or row.created_at,
             name=name,
+            redirect=service.redirects,
+            lost=lost,
         )
     except FileNotFoundError:
+        if row.status == "completed":
+            await lost()
         async with service.sessions() as session:
-            _refuse_expired(await session.get(JobRow, row.id) or row)  # it may have expired just now
-        raise HTTPException(404, "Output file not found") from None
+            present = await session.get(JobRow, row.id) or row
+        _refuse_expired(present)  # just now
+        _refuse_unfinished(present)
+        raise _made_again(present) from None
+    await touch(service.sessions, result_key(row.scene_key, row.kind))  # a poster is kept as long as its video
+    return answer
+
+
+def _made_again(row: JobRow) -> HTTPException:
+    """The answer while a video that was lost is made again: clients' libraries ask again by themselves."""
+    seconds = max(1, min(60, round(seconds_left(row) or 2)))
+    about = f": it is {row.stage}" + (f": {row.error}" if row.error else "")
+    return HTTPException(503, f"The file was lost and is being made again{about}", {"Retry-After": str(seconds)})
 
 
 async def _finished(service: Service, caller: Caller, job_id: str) -> JobRow:
     """The job, if it is finished and its video has not expired."""
     row = await _unexpired(service, caller, job_id)
-    if row.status != "completed":
-        raise HTTPException(400, f"Job not completed: it is {row.status}")
+    _refuse_unfinished(row)
     return row
 
 
@@ -143,6 +169,13 @@ async def _output(service: Service, caller: Caller, job_id: str, name: str) -> J
         raise HTTPException(404, f"Output {name[:100]!r} not found; there are: {known}")
     _refuse_expired(row)
     return row
+
+
+def _refuse_unfinished(row: JobRow, *, what: str = "Job") -> None:
+    """Refuse what was never completed; what was, and is being made again, may be there in part."""
+    if row.status != "completed" and not (row.status in OPEN and row.reopened_at is not None):
+        why = f": {row.error}" if row.error and row.status == "failed" else ""
+        raise HTTPException(400, f"{what} not completed: it is {row.status}{why}")
 
 
 def _refuse_expired(row: JobRow) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import null, select
 
 from services.api import schemas
 from services.api.authentication import CallerDep
 from services.api.dependencies import Service, ServiceDep, is_id
 from services.api.errors import problems
-from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
+from services.api.paging import CURSOR, FIELDS, LIMIT, LINK, paged_response, wanted_fields
 from services.api.route import Route
 from services.database.models import DeliveryRow, JobRow
 from services.jobs.events import COLUMNS, to_payload
 
 router = APIRouter(tags=["jobs"], route_class=Route)
-_LIST = TypeAdapter(list[schemas.Job])
+_LONG = frozenset({"outputs", "flashes"})  # columns that are not read unless they are shown
 
 
 def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job:
@@ -64,19 +64,26 @@ async def list_jobs(
     request: Request,
     status: Annotated[list[schemas.JobStatus] | None, Query(description="only these; may be repeated")] = None,
     system_id: Annotated[str | None, Query(description="only of this system")] = None,
+    fields: str | None = FIELDS,
     limit: int = LIMIT,
     cursor: str | None = CURSOR,
 ) -> Response:
     """All renders, the newest first."""
-    rows = select(*COLUMNS).where(JobRow.kind == "video", caller.visible_rows(JobRow))
+    wanted = wanted_fields(fields, schemas.Job)
+    left_out = _LONG - wanted
+    columns = [null().label(column.name) if column.name in left_out else column for column in COLUMNS]
+    rows = select(*columns).where(JobRow.kind == "video", caller.visible_rows(JobRow))
     if status:
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
         rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
-    rows = page_query(rows, JobRow, limit=limit, cursor=cursor)
-    return await paged_response(
-        service, request, rows, lambda found: _LIST.dump_json([to_schema(row) for row in found]), limit=limit
-    )
+
+    async def show(found: Sequence[Any]) -> list[bytes]:
+        return await service.compute(
+            lambda: [to_schema(row).model_dump_json(include=set(wanted)).encode() for row in found]
+        )
+
+    return await paged_response(service, request, rows, JobRow, show, limit=limit, cursor=cursor)
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -14,13 +15,14 @@ from starlette.exceptions import HTTPException
 from ecs_core import MotesError
 from services.api import schemas
 from services.api.authentication import Caller, identify, require_scope, unauthorized
-from services.api.configs import merge_config, status_of
+from services.api.configs import merge_config
 from services.api.dependencies import SYSTEM_POLL_INTERVAL, Service, ServiceDep, is_id
 from services.api.errors import UNREACHABLE
 from services.api.json_limits import MAX_BYTES, parse
 from services.api.middleware.rate_headers import count_request
 from services.api.routes.jobs import to_schema
 from services.api.status_snapshot import status_snapshots
+from services.api.system_statuses import status_of
 from services.auth.limits import QuotaError
 from services.observability import metrics
 
@@ -76,7 +78,7 @@ async def _send_status(websocket: WebSocket, service: Service, caller: Caller, s
         if snapshot.revision != revision:
             if (row := await service.system(caller, system_id)) is None:
                 return
-            revision, status = row.revision, dict(status_of(row))
+            revision, status = row.revision, dict(await service.compute(partial(status_of, row)))
         if snapshot != sent or loop.time() >= due:
             if not await service.keys.still_valid(caller):
                 raise unauthorized()

@@ -10,6 +10,7 @@ import asyncio
 import time
 import uuid
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -18,13 +19,14 @@ from ecs_core import SceneError
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.api.routes.downloads import VIDEO
 from services.api.routes.jobs import delete_job_and_files
 from services.api.routes.renders import spec_of, submit
 from services.auth.quotas import quotas_of
 from services.database.models import OPEN, JobRow, SystemRow
+from services.jobs import lost_files
 from services.jobs.artefacts import Artefact, find_artefact, touch
 from services.jobs.render_spec import known_start, video_seconds
 from services.storage.object_keys import result_key
@@ -32,10 +34,14 @@ from services.storage.object_keys import result_key
 router = APIRouter(tags=["systems"], route_class=Route)
 _TIMEOUT = 60.0  # seconds until a client is told to retry
 _POLL_INTERVAL = 0.1
+_TRIES = 2  # to find a result whose file is not lost
 _CACHE = "private, max-age=0, must-revalidate"  # another config gives another picture
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
 _PICTURE = file_content("image/png")
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has it, by `If-None-Match`"},
+    **ELSEWHERE,
+}
 _ERRORS = _NOT_MODIFIED | problems(400, 404, 416, 507)
 
 
@@ -140,16 +146,23 @@ async def respond_with_result(service: Service, caller: Caller, request: Request
     Raises:
         HTTPException: the job failed or takes too long.
     """
-    key = result_key(job.scene_key, job.kind)
-    await touch(service.sessions, key)
-    made = await find_artefact(service.sessions, key)
-    made = made or await _wait_for_result(service, caller, request, job)
-    media_type = _MEDIA.get(job.kind, "video/mp4")
-    try:
-        return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
-    except FileNotFoundError:
-        await delete_job_and_files(service, job.id)
-        raise HTTPException(503, "The file was lost and is being made again; try again", {"Retry-After": "1"}) from None
+    key, media_type = result_key(job.scene_key, job.kind), _MEDIA.get(job.kind, "video/mp4")
+    # Documents are small, and clients ask much of them.
+    redirect = service.redirects and media_type != "application/json"
+    for _ in range(_TRIES):
+        made = await find_artefact(service.sessions, key)
+        made = made or await _wait_for_result(service, caller, request, job)
+        lost = partial(lost_files.forget, service.sessions, [made])
+        try:
+            answer = await stored_file(
+                request, service.storage, made, cache=_CACHE, media_type=media_type, redirect=redirect, lost=lost
+            )
+        except FileNotFoundError:
+            await lost()
+            continue
+        await touch(service.sessions, made.key)
+        return answer
+    raise HTTPException(503, "The file was lost and is being made again; try again", {"Retry-After": "1"})
 
 
 async def _wait_for_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
@@ -161,8 +174,11 @@ async def _wait_for_result(service: Service, caller: Caller, request: Request, j
     end, quotas = time.monotonic() + _TIMEOUT, quotas_of(service.settings, caller)
     row = await submit(service, caller, job)
     if row.status == "completed" and await find_artefact(service.sessions, result_key(job.scene_key, job.kind)) is None:
-        await delete_job_and_files(service, row.id)
-        row = await submit(service, caller, job)
+        if await lost_files.reopen(service.sessions, row.id):
+            service.notifier.wake()
+        else:
+            await delete_job_and_files(service, row.id)
+            row = await submit(service, caller, job)
     elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
         service.notifier.wake()  # it failed before, perhaps for lack of memory
     while time.monotonic() < end and not await request.is_disconnected():

@@ -23,9 +23,12 @@ from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
 from services.auth.api_keys import ANONYMOUS, Caller
-from services.auth.limits import check_length, check_requested, check_scene, variant_named
+from services.auth.limits import check_length, check_requested, check_scene, slots_of, variant_named
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
+from services.jobs import lost_files
+from services.jobs.cost import STANDARD_TASK, cost_of, rendered_seconds
+from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.lifecycle import BatchError, Submission
 from services.jobs.outputs import KIND, output_facts, part_id
 from services.jobs.render_spec import (
@@ -33,7 +36,6 @@ from services.jobs.render_spec import (
     build_specs,
     check_video,
     known_start,
-    segment_count,
     spec_key,
     video_seconds,
     warnings_of,
@@ -76,17 +78,7 @@ async def render_system(
     """Render the system as it is now; later changes do not affect the render."""
 
     async def make(job_id: str) -> Answer:
-        row = await service.system_or_404(caller, system_id)
-        if body.system_id not in (None, system_id):
-            raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
-        check_output_name(body.output_path)
-        if body.webhook_url is not None:
-            await check_target(body.webhook_url, service.settings, owner=caller.owner)
-        audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
-        look = Look(row.particle_type, row.config, audio, row.owner)
-        job, parts = await job_of(
-            service, caller, job_id, look, body, output_path=body.output_path, system_id=system_id
-        )
+        job, parts = await render_of(service, caller, system_id, body, job_id)
         await submit(service, caller, job, parts=parts)
         output = job.output_path
         base = request.url.path.removesuffix(f"/systems/{system_id}/render")
@@ -94,6 +86,26 @@ async def render_system(
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
 
     return await idempotent(service, caller, request, idempotency_key, make)
+
+
+async def render_of(
+    service: Service, caller: Caller, system_id: str, body: schemas.RenderRequest, job_id: str
+) -> tuple[JobRow, list[JobRow]]:
+    """The job of a request to render a system, which is not stored yet, and the outputs that render it.
+
+    Raises:
+        HTTPException: there is no such system, or the request is not allowed.
+        MotesError: it is invalid, or exceeds a limit; see :func:`job_of`.
+    """
+    row = await service.system_or_404(caller, system_id)
+    if body.system_id not in (None, system_id):
+        raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
+    check_output_name(body.output_path)
+    if body.webhook_url is not None:
+        await check_target(body.webhook_url, service.settings, owner=caller.owner)
+    audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
+    look = Look(row.particle_type, row.config, audio, row.owner)
+    return await job_of(service, caller, job_id, look, body, output_path=body.output_path, system_id=system_id)
 
 
 @dataclass(frozen=True)
@@ -119,10 +131,11 @@ async def job_of(
     """A new job, which is not stored yet, and the outputs that render it, if there are several.
 
     Raises:
-        HTTPException: the name of the output is not allowed.
+        HTTPException: the name of the output is not allowed, or the priority is not for this key.
         SceneError: the config is invalid, also in a variant.
         LimitError: it exceeds a limit of this server.
     """
+    check_priority(caller, options.priority)
     named = check_output_name(output_path)
     config = {**look.config, **options.over}
     if named is not None and options.format is None and "format" not in look.config:
@@ -178,15 +191,20 @@ async def spec_of(
         SceneError: the type or the config is invalid.
     """
     config = {name: value for name, value in config.items() if name != "variants"}
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> tuple[dict[str, Any], str]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis, assets=assets)
         return scene, spec_key(scene)
 
     return await service.compute(freeze)
+
+
+async def _correction(service: Service, audio: str | None, owner: str) -> str | None:
+    """The owner's correction of a song."""
+    return None if audio is None else await Corrections(service.sessions, service.storage).current(audio, owner)
 
 
 async def _specs_of(
@@ -204,11 +222,11 @@ async def _specs_of(
     Raises:
         SceneError: the type or the config is invalid, or with a variant.
     """
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> dict[str, tuple[dict[str, Any], str]]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         specs = build_specs(particle_type, config, audio, quality, analysis=analysis, assets=assets)
         return {name: (scene, spec_key(scene)) for name, scene in specs.items()}
 
@@ -246,11 +264,12 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
         LimitError: it exceeds a limit of this server or a quota of its owner.
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
-    submission, seconds = await _submission(service, job, parts)
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    submission, seconds = await submission_of(service, caller, job, parts)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
             each.traceparent = traces.traceparent()
+        await lost_files.forget_lost_results(service.sessions, service.storage, submission.rendered)
         try:
             quotas = quotas_of(service.settings, caller)
             stored = await service.jobs.submit(
@@ -271,22 +290,26 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
     submissions, seconds = [], dict[str, float]()
     for number, (job, parts) in enumerate(jobs):
         try:
-            submission, own = await _submission(service, job, parts)
+            submission, own = await submission_of(service, caller, job, parts)
         except MotesError as error:
             raise BatchError(number) from error
         submissions.append(submission)
         seconds |= own
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span("submit batch", "producer", parent={}, attributes={"motes.batch": str(jobs[0][0].batch_id)}):
         for job, parts in jobs:
             for each in (job, *parts):
                 each.traceparent = traces.traceparent()
+        rendered = [row for each in submissions for row in each.rendered]
+        await lost_files.forget_lost_results(service.sessions, service.storage, rendered)
         await service.jobs.submit_all(submissions, quotas=quotas_of(service.settings, caller), admit=admit)
     service.notifier.wake()
 
 
-async def _submission(service: Service, job: JobRow, parts: Sequence[JobRow]) -> tuple[Submission, dict[str, float]]:
-    """A job as it is submitted, and the seconds of its outputs' videos, by the ids of what renders them.
+async def submission_of(
+    service: Service, caller: Caller, job: JobRow, parts: Sequence[JobRow]
+) -> tuple[Submission, dict[str, float]]:
+    """A job as a caller submits it, and the seconds of its outputs' videos, by the ids of what renders them.
 
     Raises:
         SceneError, LimitError: as :func:`_admitted_seconds`.
@@ -297,15 +320,19 @@ async def _submission(service: Service, job: JobRow, parts: Sequence[JobRow]) ->
     for number, each in enumerate(parts or (job,)):
         with variant_named(number):
             seconds[each.id] = _admitted_seconds(service, each, heard)
+    turns = {}
+    for each in parts or (job,):
+        cost = cost_of(each.scene, each.kind, seconds=seconds[each.id], heard=heard)
+        each.price = rendered_seconds(cost, each.seconds or 0.0)
+        each.plan_cost = cost.plan / STANDARD_TASK / WEIGHTS[each.priority]
+        turns[each.id] = cost.turns
+    for each in (job, *parts):
+        each.slots = slots_of(service.settings, caller)
     job.warnings = song.warnings if song else []
     if job.kind not in SINGLE_TASK_KINDS:
         job.warnings = [*job.warnings, *await service.compute(partial(warnings_of, job.scene))]
         job.start = known_start(job.scene)
-
-    def tasks(of: JobRow) -> int:
-        return 1 if of.kind in SINGLE_TASK_KINDS else segment_count(of.scene, heard) + 1
-
-    return Submission(job, tasks(job), [(part, tasks(part)) for part in parts]), seconds
+    return Submission(job, turns.get(job.id, 0.0), [(part, turns[part.id]) for part in parts]), seconds
 
 
 def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
@@ -324,6 +351,17 @@ def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
         check_video(job.scene, seconds)
         job.seconds = seconds
     return seconds
+
+
+def check_priority(caller: Caller, priority: str) -> None:
+    """Refuse high priority to a key that may not ask for it.
+
+    Raises:
+        HTTPException: 403, which names the scope.
+    """
+    if priority == "high" and not caller.has_scope("priority"):
+        has = ", ".join(sorted(caller.scopes))
+        raise HTTPException(403, f"priority high: the API key lacks the scope 'priority'; it has {has}")
 
 
 def check_output_name(name: str | None) -> Form | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter
+from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
@@ -13,31 +13,21 @@ from ecs_core import SceneError
 from ecs_core.plugin_api import particle_type as type_of
 from services.api import openapi_links, schemas
 from services.api.authentication import Caller, CallerDep
-from services.api.configs import check_config, merge_config, merged, status_of, update_system
-from services.api.dependencies import Service, ServiceDep
+from services.api.configs import check_config, merge_config, merged, update_system
+from services.api.dependencies import Service, ServiceDep, is_id
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
-from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
+from services.api.paging import CURSOR, FIELDS, LIMIT, LINK, paged_response, wanted_fields
 from services.api.route import Route
 from services.api.routes.jobs import delete_job_and_files
+from services.api.system_statuses import COLUMNS, columns_for, shown_values, systems_as_json
 from services.api.template_filling import filled, lasting, template_of
+from services.auth.quotas import admit_system, quotas_of
 from services.database.models import VIDEOS, AudioRow, JobRow, SystemRow
 from services.media.assets.store import refer
 from services.media.songs import SongNotFoundError
 
 router = APIRouter(tags=["systems"], route_class=Route)
-_LIST = TypeAdapter(list[schemas.System])
-
-
-def to_schema(row: SystemRow) -> schemas.System:
-    """A system as the API shows it."""
-    return schemas.System(
-        system_id=row.id,
-        owner=row.owner,
-        particle_type=row.particle_type,
-        status=status_of(row),
-        created_at=row.created_at,
-    )
 
 
 @router.post(
@@ -63,17 +53,38 @@ async def create_system(
             config = merged(config, body.config) if song is None else lasting(merged(config, body.config))
         references = await check_config(service, kind, config, owner=caller.owner)
         audio = None if song is None else song.sha256
-        row = SystemRow(id=system_id, owner=caller.owner, particle_type=kind, config=config, audio=audio)
+        row = SystemRow(id=system_id, owner=caller.owner, particle_type=kind, config=config, audio=audio, revision=1)
+        status, shown = await shown_values(service, row)
+        for name, value in shown.items():
+            setattr(row, name, value)
         try:
             async with service.sessions.begin() as session:
+                await admit_system(session, caller.owner, quotas_of(service.settings, caller), new=row)
                 session.add(row)
                 await session.flush()
                 await refer(session, system_id, references, caller.owner)
         except IntegrityError:  # created by an earlier attempt at this request
-            row = await service.system_or_404(caller, system_id)
-        return Answer(to_schema(row))
+            return await again(system_id)
+        made = schemas.System(
+            system_id=row.id, owner=row.owner, particle_type=kind, status=status, created_at=row.created_at
+        )
+        return Answer(made.model_dump_json())
 
-    return await idempotent(service, caller, request, idempotency_key, make)
+    async def again(system_id: str) -> Answer:
+        return Answer(await _system_as_json(service, caller, system_id))
+
+    return await idempotent(service, caller, request, idempotency_key, make, again)
+
+
+async def _system_as_json(service: Service, caller: Caller, system_id: str) -> str:
+    if is_id(system_id):
+        async with service.sessions() as session:
+            mine = select(*COLUMNS).where(SystemRow.id == system_id, caller.visible_rows(SystemRow))
+            row = (await session.execute(mine)).one_or_none()
+        if row is not None:
+            [shown] = await systems_as_json(service, [row], schemas.System.model_fields)
+            return shown.decode()
+    raise HTTPException(404, "System not found")
 
 
 async def _song(service: Service, caller: Caller, audio_path: str) -> AudioRow:
@@ -91,20 +102,27 @@ async def _song(service: Service, caller: Caller, audio_path: str) -> AudioRow:
     responses={200: {"headers": LINK}, **problems(400)},
 )
 async def list_systems(
-    service: ServiceDep, caller: CallerDep, request: Request, limit: int = LIMIT, cursor: str | None = CURSOR
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    fields: str | None = FIELDS,
+    limit: int = LIMIT,
+    cursor: str | None = CURSOR,
 ) -> Response:
     """All systems, the newest first."""
-    mine = select(*SystemRow.__table__.c).where(caller.visible_rows(SystemRow))
-    rows = page_query(mine, SystemRow, limit=limit, cursor=cursor)
-    return await paged_response(
-        service, request, rows, lambda found: _LIST.dump_json([to_schema(row) for row in found]), limit=limit
-    )
+    wanted = wanted_fields(fields, schemas.System)
+    rows = select(*columns_for(wanted)).where(caller.visible_rows(SystemRow))
+
+    async def show(found: Sequence[Any]) -> list[bytes]:
+        return await systems_as_json(service, found, wanted)
+
+    return await paged_response(service, request, rows, SystemRow, show, limit=limit, cursor=cursor)
 
 
 @router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))
-async def get_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.System:
+async def get_system(system_id: str, service: ServiceDep, caller: CallerDep) -> Response:
     """A system."""
-    return to_schema(await service.system_or_404(caller, system_id))
+    return Response(await _system_as_json(service, caller, system_id), media_type="application/json")
 
 
 @router.put(
@@ -114,8 +132,8 @@ async def update_config(
     system_id: str, body: schemas.NewConfig, service: ServiceDep, caller: CallerDep
 ) -> schemas.Changed:
     """Change settings; those that are not named stay, also within a setting that is an object."""
-    row = await merge_config(service, caller, system_id, body.config)
-    return schemas.Changed(message="Configuration updated", status=status_of(row))
+    status = await merge_config(service, caller, system_id, body.config)
+    return schemas.Changed(message="Configuration updated", status=status)
 
 
 @router.put("/systems/{system_id}/type/{particle_type}", operation_id="change_type", responses=problems(400, 404, 409))
@@ -131,9 +149,9 @@ async def change_type(system_id: str, particle_type: str, service: ServiceDep, c
             "config": {name: value for name, value in row.config.items() if name in known},
         }
 
-    row = await update_system(service, caller, system_id, wanted)
+    status = await update_system(service, caller, system_id, wanted)
     more = f"; it has no {', '.join(dropped)}, dropped" if dropped else ""
-    return schemas.Changed(message=f"Particle type changed to {particle_type}{more}", status=status_of(row))
+    return schemas.Changed(message=f"Particle type changed to {particle_type}{more}", status=status)
 
 
 @router.post("/systems/{system_id}/load-audio", operation_id="load_audio", responses=problems(400, 404, 409))
@@ -141,8 +159,8 @@ async def load_audio(system_id: str, audio_path: str, service: ServiceDep, calle
     """Assign a song to the system: an upload, or a file under the media root."""
     await service.system_or_404(caller, system_id)
     song = await service.songs.find(audio_path, caller)
-    row = await update_system(service, caller, system_id, lambda row: {"audio": song.sha256})
-    return schemas.Changed(message="Audio loaded", status=status_of(row))
+    status = await update_system(service, caller, system_id, lambda row: {"audio": song.sha256})
+    return schemas.Changed(message="Audio loaded", status=status)
 
 
 @router.delete("/systems/{system_id}", operation_id="delete_system", responses=problems(404))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -168,6 +170,17 @@ async def receive_upload(
     if not upload.whole:
         raise HTTPException(422, "The body has no complete part named 'file'")
     return upload
+
+
+@contextmanager
+def no_room(what: str) -> Iterator[None]:
+    """Answer 507 where a disk or a quota of the operator is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HTTPException(507, f"There is no room for the {what}") from None
+        raise
 
 
 def printable_name(name: str) -> str:

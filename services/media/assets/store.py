@@ -18,8 +18,9 @@ from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, no
 from services.media.assets.checking import Cancellation, CheckedAsset, check_asset, look
 from services.settings import ServiceSettings
 from services.storage.asset_references import AssetReference
+from services.storage.deletion_marks import is_being_deleted, until_deleted
 from services.storage.object_keys import asset_key, asset_lock
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage, digest_of
 
 _AT_A_TIME = {"image": 1, "video": 1}  # files checked; these may take a gigabyte of memory, and a core
 _OTHERS = 2
@@ -46,8 +47,8 @@ class Assets:
             return known
         kind = (await asyncio.to_thread(look, path, name)).kind  # what is nothing that is allowed counts for nothing
         if known is None:  # what would not fit need not be decoded
+            size = (await asyncio.to_thread(path.stat)).st_size
             async with self._sessions() as session:
-                size = (await asyncio.to_thread(path.stat)).st_size
                 await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
         target = path.with_name(f"{path.name}.checked")
         required = self._settings.sandbox_required(caller.owner)
@@ -61,29 +62,39 @@ class Assets:
                 cancellation.cancel()
                 raise
         spare = target.with_name(f"{target.name}.spare")
+        digest = await asyncio.to_thread(digest_of, target)
         for _ in range(_TRIES):
+            await until_deleted(self._sessions, asset_lock(sha256))
             spare.hardlink_to(target)
             size = await asyncio.to_thread(self._storage.put, asset_key(sha256, found.digest), target)
             async with self._sessions.begin() as session:
                 await advisory_lock(session, owner_lock(caller.owner), asset_lock(sha256))
-                row = await self._row(session, sha256, found, size)
-                await self._use(session, row, name, caller)
-                # An earlier deletion of the same file may have removed it after it was put; from now on none can.
-                if await self._is_stored(row):
-                    return row
-                await session.rollback()
+                if not (deleted := await is_being_deleted(session, asset_lock(sha256))):
+                    lost = None if known is None else known.digest
+                    row = await self._row(session, sha256, found, size=size, file_digest=digest, lost=lost)
+                    await self._use(session, row, name, caller)
+            # An earlier deletion of the same file may have removed it after it was put; from now on none can.
+            if not deleted and await self._is_stored(row):
+                return row
             spare.rename(target)
         raise RuntimeError(f"asset {sha256} was removed {_TRIES} times while it was being stored")
 
-    async def _row(self, session: AsyncSession, sha256: str, found: CheckedAsset, size: int) -> AssetRow:
-        """The row of an asset that has just been stored; that of another request, if one stored the same meanwhile."""
+    async def _row(
+        self, session: AsyncSession, sha256: str, found: CheckedAsset, *, size: int, file_digest: str, lost: str | None
+    ) -> AssetRow:
+        """The row of an asset that has just been stored; that of another request, if one stored the same meanwhile.
+
+        ``lost`` is the digest of what was there before, and is not any more.
+        """
         row = await session.get(AssetRow, sha256)
         if row is None:
             row = AssetRow(sha256=sha256, kind=found.kind, digest=found.digest, size=size, facts=dict(found.facts))
+            row.file_digest = file_digest
             session.add(row)
-        elif _is_as_uploaded(row) or not await self._is_stored(row):
-            # Its file was lost, and another version may have made another one; or it is to be replaced.
+        elif row.digest in (lost, found.digest):
+            # Its file was lost or is to be replaced, and another version may have made another one.
             row.digest, row.size, row.facts = found.digest, size, dict(found.facts)
+            row.file_digest = file_digest
         await session.flush()
         return row
 
@@ -125,7 +136,16 @@ class Assets:
         await session.flush()
 
     async def _is_stored(self, row: AssetRow) -> bool:
-        return await asyncio.to_thread(self._storage.exists, asset_key(row.sha256, row.digest))
+        """Whether the file of an asset is what was stored: the owner has it, and can mend it now."""
+
+        def look() -> bool:
+            try:
+                with self._storage.file(asset_key(row.sha256, row.digest), size=row.size, digest=row.file_digest):
+                    return True
+            except LostFileError:
+                return False
+
+        return await asyncio.to_thread(look)
 
 
 async def refer(session: AsyncSession, system_id: str, references: Iterable[AssetReference], owner: str) -> None:

@@ -6,6 +6,7 @@ A few requests of each kind in ``make test``, some in ``make campaigns``, more t
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import subprocess
@@ -43,7 +44,11 @@ def _made(client: httpx.Client, name: str) -> dict[str, str]:
     audio = client.post("/particles/audio", files={"file": (f"{name}.wav", song(level=level))}).json()["audio_id"]
     body = {"particle_type": "snow", "config": SMALL, "songs": [{"audio_path": audio, "output_path": f"{name}.mp4"}]}
     batch = client.post("/particles/batches", json=body).json()["batch_id"]
-    return {"SYSTEM": system, "JOB": job, "ASSET": asset, "BATCH": batch}
+    given = {"kind": "song", "filename": name}
+    about = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in given.items())
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "100", "Upload-Metadata": about}
+    upload = client.post("/particles/uploads", headers=headers).headers["location"].rpartition("/")[2]
+    return {"SYSTEM": system, "JOB": job, "ASSET": asset, "BATCH": batch, "UPLOAD": upload}
 
 
 @contextmanager

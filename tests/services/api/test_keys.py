@@ -30,7 +30,7 @@ from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
 from services.database.migrations import upgrade
 from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
-from services.observability.logs import mask_keys
+from services.observability.masking import masked
 from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, picture, served, song
@@ -95,6 +95,7 @@ WITH_ID = [each for each in ROUTES if "{" in each[1] and f"/particles{each[1]}" 
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
     "PUT /audio/{audio_id}/analysis": {"json": {}},
+    "POST /systems/{system_id}/estimate": {},
     "POST /systems/{system_id}/render": {"json": {"output_path": "mine.mp4"}},
     "POST /systems/{system_id}/load-audio": {"params": {"audio_path": "uploads/" + "0" * 64}},
 }
@@ -494,7 +495,7 @@ class TestKeysInTheDatabase:
             ({"owner": "a b"}, "owner 'a b': must be a letter or digit"),
             ({"owner": "a" * 65}, "must be a letter or digit, then up to 63"),
             ({"owner": "a", "name": "x\ny"}, "must be at most 128 characters of one line"),
-            ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, admin"),
+            ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, priority, admin"),
             ({"owner": "a", "scopes": []}, "and at least one"),
             (
                 {"owner": "a", "limits": {"open_jobs": float("nan")}},
@@ -529,7 +530,7 @@ class TestLogs:
 
 def test_masked_keys_keep_their_prefix() -> None:
     key = "motes_abcdefgh_" + "x-_" * 14 + "x"
-    said = mask_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
+    said = masked(f"GET /a?b=c&key={key}&d=e with {key}.")
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 

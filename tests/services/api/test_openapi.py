@@ -31,6 +31,7 @@ OPERATIONS = {
     "load_audio": "POST /systems/{system_id}/load-audio",
     "frame_of_system": "GET /systems/{system_id}/frame",
     "preview_of_system": "GET /systems/{system_id}/preview",
+    "estimate_render": "POST /systems/{system_id}/estimate",
     "render_system": "POST /systems/{system_id}/render",
     "upload_audio": "POST /audio",
     "delete_audio": "DELETE /audio/{audio_id}",
@@ -42,6 +43,10 @@ OPERATIONS = {
     "get_asset": "GET /assets/{asset_id}",
     "get_asset_file": "GET /assets/{asset_id}/file",
     "delete_asset": "DELETE /assets/{asset_id}",
+    "create_upload": "POST /uploads",
+    "get_upload": "GET /uploads/{upload_id}",
+    "append_to_upload": "PATCH /uploads/{upload_id}",
+    "delete_upload": "DELETE /uploads/{upload_id}",
     "create_batch": "POST /batches",
     "get_batch": "GET /batches/{batch_id}",
     "cancel_batch": "DELETE /batches/{batch_id}",
@@ -59,6 +64,9 @@ OPERATIONS = {
     "count": "GET /metrics",
     "health": "GET /health",
 }
+
+
+SUCCESS = ("200", "201", "202", "204")
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +90,8 @@ def test_every_route_has_its_id(document: dict[str, Any]) -> None:
 def test_every_route_has_a_summary_and_a_response(document: dict[str, Any]) -> None:
     for route, operation in operations(document).values():
         assert operation["description"], route
-        success = next(operation["responses"][code] for code in ("200", "201", "202") if code in operation["responses"])
-        assert all(content["schema"] for content in success["content"].values()), route
+        success = next(operation["responses"][code] for code in SUCCESS if code in operation["responses"])
+        assert all(content["schema"] for content in success.get("content", {}).values()), route
 
 
 def test_every_tag_is_described(document: dict[str, Any]) -> None:
@@ -112,7 +120,7 @@ def test_every_error_uses_the_problem_component(document: dict[str, Any]) -> Non
 
 def test_document_is_valid_and_small(document: dict[str, Any]) -> None:
     validate(document)
-    assert len(json.dumps(document)) < 94_500
+    assert len(json.dumps(document)) < 110_000
 
 
 def test_client_is_generated_without_a_warning(document: dict[str, Any], tmp_path: Path) -> None:

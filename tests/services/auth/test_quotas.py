@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,11 @@ class TestRenderedSecondsPerDay:
     async def test_reset_at_midnight(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
         allowed = Quotas(rendered_seconds_per_day=10)
         moment = now().replace(hour=23, minute=59, second=30)
-        monkeypatch.setattr(quotas, "now", lambda: moment)
+
+        async def its_time(session: Any) -> datetime:
+            return moment
+
+        monkeypatch.setattr(quotas, "time_in", its_time)
         assert await submitted(board.jobs, video(), allowed) is None
         with pytest.raises(QuotaError) as refused:
             await board.jobs.submit(video(), tasks=3, quotas=allowed)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -148,7 +149,11 @@ class TestConfig:
             ("MOTES_REDIS_URL", "", "must be redis://host:port/number"),
             ("MOTES_REDIS_URL", "redis://queue:many/0", "must be redis://host:port/number"),
             ("MOTES_REDIS_URL", "unix://socket", "must be redis://host:port/number"),
-            ("MOTES_DATABASE_URL", "mysql://db/motes", "must be postgresql+asyncpg://user:password@host:port/name"),
+            (
+                "MOTES_DATABASE_URL",
+                "mysql://db/motes",
+                "must be postgresql+asyncpg://host:port/name, with user:password@",
+            ),
             ("MOTES_DATABASE_URL", "postgresql+psycopg://db/motes", "must be postgresql+asyncpg://"),
             ("MOTES_DATABASE_URL", "postgresql+asyncpg://db:many/motes", "must be postgresql+asyncpg://"),
             ("MOTES_MEDIA_ROOT", "/nope", "must be an existing folder"),
@@ -177,6 +182,7 @@ class TestConfig:
         ("given", "meant"),
         [
             ("postgres://m:a/b#c@db:5432/motes", "postgresql+asyncpg://m:a/b#c@db:5432/motes"),
+            ("postgres://m:a@b:c@db:5432/motes?x=d@e", "postgresql+asyncpg://m:a%40b:c@db:5432/motes?x=d@e"),
             ("postgresql://[::1]/motes?sslmode=require", "postgresql+asyncpg://[::1]/motes?ssl=require"),
             ("postgresql+asyncpg:///motes?host=/run/pg", "postgresql+asyncpg:///motes?host=/run/pg"),
             ("sqlite:////srv/motes.db", "sqlite+aiosqlite:////srv/motes.db"),
@@ -262,6 +268,22 @@ class TestDatabase:
         assert outcome.code == 2
         assert outcome.error.startswith("the database postgresql+asyncpg://motes:********@127.0.0.1:1/motes: ")
         assert "hush" not in outcome.error
+
+    @pytest.mark.parametrize("password", ["s3cr/etPW", "s3cr%2FetPW", "a@b:c/d?e#f", "100%", "so me", "[::1]:etPW"])
+    @pytest.mark.parametrize("command", [("db", "current"), ("--debug", "db", "current"), ("config",), ("worker",)])
+    def test_a_password_may_have_any_characters(
+        self,
+        run: Run,
+        monkeypatch: pytest.MonkeyPatch,
+        command: tuple[str, ...],
+        password: str,
+    ) -> None:
+        monkeypatch.setenv("MOTES_DATABASE_URL", f"postgresql+asyncpg://motes:{password}@127.0.0.1:1/motes")
+        outcome = run(*command)
+        said = outcome.stdout + outcome.stderr
+        assert "motes:********@127.0.0.1:1/motes" in said
+        for each in (password, "s3cr", "etPW", quote(password, safe="")):
+            assert each not in said
 
     @pytest.mark.parametrize("url", ["nonsense", "mysql://db/motes", "oracle+nothing://x/y"])
     def test_invalid_url_is_a_one_line_error(self, run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, text
 
 from services.database.engine import open_database
 from services.database.migrations import _config, _known_revisions, head_revision, upgrade
-from services.database.models import AudioRow, Base, JobRow
+from services.database.models import AudioRow, Base, JobRow, KeyRow
 from tests.services.servers import Postgres
 
 pytestmark = pytest.mark.anyio
@@ -88,4 +88,21 @@ async def test_keep_the_data_of_the_first_release(nothing: str) -> None:
             (await session.scalars(select(JobRow.warnings))).one(),
         )
         assert kept == ([], [])
+    await engine.dispose()
+
+
+async def test_keys_from_before_may_still_ask_for_high_priority(nothing: str) -> None:
+    config = _config()
+    config.set_main_option("sqlalchemy.url", nothing.replace("%", "%%"))
+    before = ScriptDirectory.from_config(config).get_revision("0020").down_revision
+    await asyncio.to_thread(command.upgrade, config, str(before))
+    engine, sessions = open_database(nothing)
+    scopes = {"a": ["read", "render"], "b": ["read"], "c": ["admin"]}
+    async with sessions.begin() as session:
+        for key, its in scopes.items():
+            session.add(KeyRow(id=key, owner="o", name="", digest=key, scopes=its))
+    await upgrade(nothing)
+    async with sessions() as session:
+        found = {row.id: row.scopes for row in await session.scalars(select(KeyRow))}
+    assert found == scopes | {"a": ["read", "render", "priority"]}
     await engine.dispose()

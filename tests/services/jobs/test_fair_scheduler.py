@@ -170,3 +170,20 @@ async def test_join_is_next_when_the_segments_are_done(board: Board) -> None:
     await frames(board, 5, fairness_key="other", priority="high")
     assert job in await done(board, 6)
     assert await board.status(job) == "completed"
+
+
+async def test_dear_task_takes_as_many_turns_as_it_costs(board: Board) -> None:
+    dear = [await board.submit(fairness_key="dear", kind="frame", tasks=10) for _ in range(5)]
+    cheap = await frames(board, 40, fairness_key="cheap")
+    order = await done(board, 22)
+    assert sum(job in dear for job in order) in (2, 3)
+    assert sum(job in cheap for job in order) in (19, 20)
+
+
+async def test_segments_take_the_turns_that_their_plan_does_not(board: Board) -> None:
+    job = await board.submit(tasks=12, plan_cost=2 / WEIGHTS["normal"])
+    await board.do(await board.take())
+    times = {task.number: task.virtual_time for task in await board.tasks_of(job) if task.kind == "segment"}
+    each = 10 / WEIGHTS["normal"] / sum(FRAMES)
+    first = 2 / WEIGHTS["normal"]
+    assert times == pytest.approx({0: first, 1: first + each * FRAMES[0], 2: first + each * sum(FRAMES[:2])})

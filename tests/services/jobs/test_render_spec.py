@@ -14,7 +14,6 @@ from services.jobs.render_spec import (
     known_start,
     migrate_spec,
     renderable_versions,
-    segment_count,
     spec_key,
     video_seconds,
     warnings_of,
@@ -43,11 +42,6 @@ def test_video_lasts_from_its_start_to_the_end_of_the_song(
 ) -> None:
     assert video_seconds(spec(**config), 183.5) == seconds
     assert known_start(spec(**config)) == start
-
-
-def test_part_has_fewer_segments() -> None:
-    assert segment_count(spec(duration="audio"), 100.0) == 50
-    assert segment_count(spec(duration="audio", start=80.0), 100.0) == 10
 
 
 def test_specs_from_before_begin_with_the_song() -> None:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from ecs_core import MotesError
 from services.cli.main import main
 from services.database.engine import open_database
 from services.database.migrations import upgrade
-from services.database.models import ArtefactRow, AudioRow, JobRow
-from services.retention.backup import back_up, repair, restore
-from services.storage.object_keys import audio_key, result_key
-from services.storage.object_store import Storage
+from services.database.models import ArtefactRow, JobRow
+from services.jobs.lost_files import reopen
+from services.retention import backup
+from services.retention.backup import back_up, restore
+from services.retention.repair import RepairResult, repair
+from services.storage.object_keys import analysis_key, audio_key, correction_key, result_key
+from services.storage.object_store import Storage, digest_of
 from tests.service import serving, wait_for
 from tests.services.board import Board
 from tests.services.servers import Postgres, postgres_programs
+from tests.services.shelf import Shelf, settings_for
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 
@@ -95,8 +103,37 @@ def data(tmp_path: Path, _sqlite_template: Path) -> Path:
     return folder
 
 
+def put_correction(data: Path, song: bytes, content: bytes, *, current: bool = True) -> str:
+    """A correction in storage, which is the owner's current one; returns its key."""
+    key = correction_key(sha256_of(song), sha256_of(content))
+    (data / "storage" / key).parent.mkdir(parents=True, exist_ok=True)
+    (data / "storage" / key).write_bytes(content)
+    if current:
+        with closing(sqlite3.connect(data / "motes.db")) as database, database:
+            values = ("alice", sha256_of(song), sha256_of(content), len(content), "2026-01-01")
+            database.execute("INSERT INTO corrections VALUES (?, ?, ?, ?, ?)", values)
+    return key
+
+
+def flip(path: Path) -> None:
+    """Change a byte of a file."""
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
 def storage_of(data: Path) -> Storage:
     return Storage(f"file://{data / 'storage'}")
+
+
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def put_song(data: Path, content: bytes) -> str:
+    """A song in storage, and its row; returns its key."""
+    key = audio_key(sha256_of(content))
+    put(data, key, content)
+    return key
 
 
 def put(data: Path, key: str, content: bytes, *, artefact: str | None = None) -> None:
@@ -106,52 +143,117 @@ def put(data: Path, key: str, content: bytes, *, artefact: str | None = None) ->
     path.write_bytes(content)
     with closing(sqlite3.connect(data / "motes.db")) as database, database:
         if artefact is not None:
-            values = (artefact, key, len(content), "2026-01-01", "2026-01-01")
-            names = "key, object, size, created_at, used_at"
-            database.execute(f"INSERT INTO artefacts ({names}) VALUES (?, ?, ?, ?, ?)", values)
+            values = (artefact, key, len(content), sha256_of(content), "2026-01-01", "2026-01-01")
+            names = "key, object, size, digest, created_at, used_at"
+            database.execute(f"INSERT INTO artefacts ({names}) VALUES (?, ?, ?, ?, ?, ?)", values)
         else:
-            values = (key.removeprefix("audio/"), ".wav", len(content), 1.0, 44100, 2, "2026-01-01")
+            values = (sha256_of(content), ".wav", len(content), 1.0, 44100, 2, "2026-01-01")
             names = "sha256, suffix, size, duration, sample_rate, channels, created_at, warnings"
             database.execute(f"INSERT INTO audio ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, '[]')", values)
 
 
 class TestBackUp:
     def test_has_only_files_in_the_database(self, data: Path, tmp_path: Path) -> None:
-        put(data, audio_key("a"), b"song")
+        song = put_song(data, b"song")
         put(data, "scenes/s/video.1.mp4", b"video", artefact=result_key("s", "video"))
         (data / "storage/scenes/s/video.2.mp4").write_bytes(b"of an attempt that lost")
         made = back_up(data, storage_of(data), tmp_path / "backup")
         assert (made.files, made.size, made.copied) == (2, 9, 2)
         found = files(tmp_path / "backup")
         assert found.pop("motes.db").startswith(b"SQLite format 3")
-        assert found == {"storage/audio/a": b"song", "storage/scenes/s/video.1.mp4": b"video"}
+        assert found == {f"storage/{song}": b"song", "storage/scenes/s/video.1.mp4": b"video"}
         assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
-        assert (tmp_path / "backup/storage/audio/a").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "backup/storage" / song).stat().st_mode & 0o077 == 0
 
     def test_again_is_incremental(self, data: Path, tmp_path: Path) -> None:
-        put(data, audio_key("a"), b"one")
-        put(data, audio_key("b"), b"two")
+        _, two = put_song(data, b"one"), put_song(data, b"two")
         back_up(data, storage_of(data), tmp_path / "backup")
-        put(data, audio_key("c"), b"three")
+        three = put_song(data, b"three")
         with closing(sqlite3.connect(data / "motes.db")) as database, database:
-            database.execute("DELETE FROM audio WHERE sha256 = 'a'")
+            database.execute("DELETE FROM audio WHERE sha256 = ?", (sha256_of(b"one"),))
         made = back_up(data, storage_of(data), tmp_path / "backup")
         assert (made.files, made.copied) == (2, 1)
-        assert set(files(tmp_path / "backup")) == {"motes.db", "storage/audio/b", "storage/audio/c"}
+        assert set(files(tmp_path / "backup")) == {"motes.db", f"storage/{two}", f"storage/{three}"}
 
-    def test_tolerates_concurrent_deletion(self, data: Path, tmp_path: Path) -> None:
-        put(data, audio_key("a"), b"song")
-        (data / "storage/audio/a").unlink()
+    def test_tolerates_concurrent_deletion(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        song = put_song(data, b"song")
+        put(data, "scenes/s/video.1.mp4", b"video", artefact=result_key("s", "video"))
+        copied = backup._referenced_files
+
+        def deleted_then(database: Path) -> Iterator[backup.NamedFile]:
+            """As of the copy of the database; a moment later they are gone, the rows first."""
+            found = list(copied(database))
+            with closing(sqlite3.connect(data / "motes.db")) as live, live:
+                live.execute("DELETE FROM audio")
+                live.execute("DELETE FROM artefacts")
+            for key in (song, "scenes/s/video.1.mp4"):
+                (data / "storage" / key).unlink(missing_ok=True)
+            return iter(found)
+
+        monkeypatch.setattr(backup, "_referenced_files", deleted_then)
         assert back_up(data, storage_of(data), tmp_path / "backup").files == 0
+        monkeypatch.undo()
         assert restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored")).files == 0
 
+    @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"so"), flip])
+    @pytest.mark.parametrize("what", ["song", "video", "correction"])
+    def test_fails_where_a_file_is_damaged_and_has_everything_else(
+        self,
+        data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        damage: Callable[[Path], object],
+        what: str,
+    ) -> None:
+        song, video = put_song(data, b"song"), "scenes/s/video.1.mp4"
+        put(data, video, b"video", artefact=result_key("s", "video"))
+        other = put_song(data, b"other")
+        key = {"song": song, "video": video, "correction": put_correction(data, b"other", b"document")}[what]
+        damage(data / "storage" / key)
+        assert main(["backup", str(tmp_path / "backup"), "--data", str(data)]) == 2
+        said = capsys.readouterr().err
+        assert f"lacks {key}: gone, short or changed in storage" in said
+        assert len(said.splitlines()) == 1
+        made = restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored"))
+        assert made.files == 3
+        assert files(tmp_path / "restored")[f"storage/{other}"] == b"other"
+
+    def test_keeps_the_sound_copy_of_a_file_that_is_damaged_since(self, data: Path, tmp_path: Path) -> None:
+        song = put_song(data, b"song")
+        back_up(data, storage_of(data), tmp_path / "backup")
+        flip(data / "storage" / song)
+        back_up(data, storage_of(data), tmp_path / "backup")
+        assert files(tmp_path / "backup")[f"storage/{song}"] == b"song"
+
+    def test_has_the_corrections_that_count_or_are_needed(self, data: Path, tmp_path: Path) -> None:
+        put_song(data, b"song")
+        current = put_correction(data, b"song", b"document")
+        former, digest = put_correction(data, b"song", b"of before", current=False), sha256_of(b"of before")
+        unused = put_correction(data, b"song", b"of long ago", current=False)
+        scene = json.dumps({"type": "snow", "audio": sha256_of(b"song"), "analysis": digest, "config": {}})
+        with closing(sqlite3.connect(data / "motes.db")) as database, database:
+            values = dict.fromkeys(("turn", "cost", "stage_progress", "progress", "frames", "frames_done"), 0)
+            values |= {"id": "j", "owner": "", "flow": "f", "kind": "video", "system_id": "s", "scene": scene}
+            values |= {"scene_key": "k", "output_path": "v.mp4", "priority": "normal", "status": "failed"}
+            values |= {"stage": "failed", "warnings": "[]", "seconds": 0.0, "created_at": "2026-01-01"}
+            names = ", ".join(values)
+            marks = ", ".join("?" * len(values))
+            database.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(values.values()))
+        back_up(data, storage_of(data), tmp_path / "backup")
+        restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored"))
+        found = set(files(tmp_path / "restored"))
+        assert {f"storage/{current}", f"storage/{former}"} <= found
+        assert f"storage/{unused}" not in found
+        (data / "storage" / former).unlink()  # only one that was retried would need it
+        back_up(data, storage_of(data), tmp_path / "another")
+
     def test_resumes_after_an_interruption(self, data: Path, tmp_path: Path) -> None:
-        put(data, audio_key("a"), b"song")
+        song = put_song(data, b"song")
         (tmp_path / "backup/storage/audio").mkdir(parents=True)
-        (tmp_path / "backup/storage/audio/a").write_bytes(b"so")
+        (tmp_path / "backup/storage" / song).write_bytes(b"so")
         (tmp_path / "backup/.motes.db.part").write_bytes(b"half of it")
         assert back_up(data, storage_of(data), tmp_path / "backup").copied == 1
-        assert files(tmp_path / "backup")["storage/audio/a"] == b"song"
+        assert files(tmp_path / "backup")[f"storage/{song}"] == b"song"
 
     def test_refuses_an_unrelated_folder(self, data: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
@@ -167,11 +269,11 @@ class TestBackUp:
 
 class TestRestore:
     def test_returns_the_backed_up_files(self, data: Path, tmp_path: Path) -> None:
-        put(data, audio_key("a"), b"song")
+        song = put_song(data, b"song")
         back_up(data, storage_of(data), tmp_path / "backup")
         made = restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored"))
         assert (made.files, made.copied) == (1, 1)
-        assert files(tmp_path / "restored")["storage/audio/a"] == b"song"
+        assert files(tmp_path / "restored")[f"storage/{song}"] == b"song"
 
     def test_refuses_a_folder_with_a_database(self, data: Path, tmp_path: Path) -> None:
         back_up(data, storage_of(data), tmp_path / "backup")
@@ -182,40 +284,79 @@ class TestRestore:
     def test_of_a_damaged_backup_is_refused_before_anything_is_written(
         self, data: Path, tmp_path: Path, damage: object
     ) -> None:
-        put(data, audio_key("a"), b"song")
+        song = put_song(data, b"song")
         back_up(data, storage_of(data), tmp_path / "backup")
         assert callable(damage)
-        damage(tmp_path / "backup/storage/audio/a")
+        damage(tmp_path / "backup/storage" / song)
         with pytest.raises(MotesError, match="the backup is damaged"):
             restore(tmp_path / "backup", tmp_path / "restored", Storage(f"file://{tmp_path / 'elsewhere'}"))
         assert not (tmp_path / "restored").exists()
+
+    def test_of_a_backup_that_has_changed_leaves_no_database(self, data: Path, tmp_path: Path) -> None:
+        song = put_song(data, b"song")
+        back_up(data, storage_of(data), tmp_path / "backup")
+        flip(tmp_path / "backup/storage" / song)
+        with pytest.raises(MotesError, match=r"the backup is damaged: .* has changed"):
+            restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored"))
+        assert not (tmp_path / "restored/motes.db").exists()
 
     def test_refuses_a_folder_without_a_backup(self, tmp_path: Path) -> None:
         with pytest.raises(MotesError, match="is not a backup"):
             restore(tmp_path, tmp_path / "restored", storage_of(tmp_path / "restored"))
 
 
+@pytest.fixture
+async def shelf(board: Board, database: str, tmp_path: Path) -> Shelf:
+    storage = f"file://{tmp_path / 'shelf'}"
+    return Shelf(board, Storage(storage), settings_for(tmp_path, database, storage))
+
+
 class TestRepair:
-    async def test_removes_missing_files_and_replans_unfinished_jobs(self, database: str, board: Board) -> None:
-        done = await board.submit(scene_key="done", scene={"type": "snow", "audio": None})
-        await board.work()
-        lost = await board.submit(scene_key="lost", scene={"type": "snow", "audio": None})
-        await board.work()
-        begun = await board.submit(scene_key="begun", scene={"type": "snow", "audio": None})
-        segment = await board.until("segment")
-        await board.do(segment)
+    async def test_forgets_what_was_lost_and_replans_unfinished_jobs(self, database: str, shelf: Shelf) -> None:
+        board = shelf.board
+        done, lost = [await shelf.rendered(scene=name) for name in ("done", "lost")]
+        for key in shelf.files():
+            if (await board.job(lost)).scene_key in key:
+                shelf.storage.delete([key])
+        begun = await shelf.submit(scene="begun")
+        while (claim := await board.take()).kind != "segment":
+            await shelf.do(claim)
+        await shelf.do(claim)
+        song = await shelf.song("gone", "alice")
+        shelf.storage.delete([audio_key(song)])
+        deaf = await shelf.submit(scene="deaf")
         async with board.sessions.begin() as session:
-            facts = {"suffix": ".wav", "size": 1, "duration": 1.0, "sample_rate": 44100, "channels": 2}
-            session.add(AudioRow(sha256="gone", **facts))
-        deaf = await board.submit(scene_key="deaf", scene={"type": "snow", "audio": "gone"})
-        repaired = await repair(database, lambda key: "lost" not in key and "gone" not in key)
+            (await session.get_one(JobRow, deaf)).scene = {"type": "snow", "audio": song}
+        repaired = await repair(database, shelf.storage)
         assert (repaired.songs, repaired.artefacts, repaired.videos, repaired.jobs) == (1, 4, 1, 2)
+        assert audio_key(song) in repaired.damaged
         assert (await board.job(done)).expired_at is None
-        assert (await board.job(lost)).expired_at is not None
+        assert (await board.job(lost)).expired_at is None
+        assert await reopen(board.sessions, lost)
         assert (await board.job(deaf)).error == "its song is gone"
-        claims = await board.work()
-        assert {claim.job for claim in claims} == {begun}
-        assert [claim.kind for claim in claims] == ["plan", "segment", "segment", "join"]
+        await shelf.work()
+        assert [await board.status(each) for each in (done, lost, begun)] == ["completed"] * 3
+
+    async def test_reads_everything_if_deep(self, database: str, shelf: Shelf) -> None:
+        job = await shelf.rendered()
+        audio = await shelf.song("song", "alice")
+        digests = dict[str, str]()
+        for key in await shelf.artefacts():
+            with shelf.storage.file(key) as path:
+                digests[key] = digest_of(path)
+        async with shelf.board.sessions.begin() as session:
+            for row in await session.scalars(select(ArtefactRow)):
+                row.digest = digests[row.object]
+        changed = min(digests)
+        with shelf.storage.file(changed) as path:
+            flip(path)
+        assert (await repair(database, shelf.storage)).damaged == ()
+        repaired = await repair(database, shelf.storage, deep=True)
+        analysis = analysis_key(audio, "version")
+        assert repaired.damaged == tuple(sorted((changed, audio_key(audio), analysis)))
+        assert (repaired.artefacts, repaired.songs, repaired.analyses) == (1, 1, 1)
+        assert not shelf.storage.exists(analysis)
+        assert await shelf.board.status(job) == "completed"
 
     async def test_works_after_pg_restore(self, postgres_server: Postgres, tmp_path: Path) -> None:
         """As in docs/operations.md: first the dump, then the files."""
@@ -233,21 +374,27 @@ class TestRepair:
         subprocess.run((programs / "pg_dump", *where, *dump), check=True)
         subprocess.run((programs / "pg_restore", *where, "--dbname", names[1], tmp_path / "dump"), check=True)
         await engine.dispose()
-        assert (await repair(restored, lambda key: True)).jobs == 1
+        assert (await repair(restored, Everything(f"file://{tmp_path / 'everything'}"))).jobs == 1
         engine, sessions = open_database(restored)
         board = Board(sessions)
         assert {claim.job for claim in await board.work()} == {begun}
         assert await board.status(done) == await board.status(begun) == "completed"
         await engine.dispose()
 
-    async def test_of_a_sound_database_changes_nothing(self, database: str, board: Board) -> None:
-        await board.submit()
-        await board.work()
-        before = await board.count(ArtefactRow)
-        repaired = await repair(database, lambda key: True)
-        assert (repaired.songs, repaired.artefacts, repaired.videos, repaired.jobs) == (0, 0, 0, 0)
-        assert await board.count(ArtefactRow) == before
-        assert await board.count(JobRow) == 1
+    async def test_of_a_sound_database_changes_nothing(self, database: str, shelf: Shelf) -> None:
+        await shelf.rendered()
+        before = await shelf.board.count(ArtefactRow)
+        repaired = await repair(database, shelf.storage, deep=True)
+        assert repaired == RepairResult(0, 0, 0, 0, 0, 0, 0, ())
+        assert await shelf.board.count(ArtefactRow) == before
+        assert await shelf.board.count(JobRow) == 1
+
+
+class Everything(Storage):
+    """One that has every file that a first attempt makes."""
+
+    def size(self, key: str) -> int | None:
+        return 1001
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

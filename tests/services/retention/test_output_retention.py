@@ -145,11 +145,7 @@ async def test_room_is_kept_for_all_outputs(shelf: Shelf, monkeypatch: pytest.Mo
         ]
         facts = {"width": 320, "height": 180, "format": "mp4"}
         whole.outputs = [{"name": part.id, "job": part.id, **facts} for part in parts]
-        seconds = {part.id: 10.0 for part in parts}
-
-        async def admit(session: Any, jobs: Any) -> None:
-            await room.admit_jobs(session, jobs, seconds=seconds)
-
+        admit = await room.jobs_admission({part.id: 10.0 for part in parts})
         await shelf.board.jobs.submit(whole, tasks=1, parts=[(part, 3) for part in parts], admit=admit)
 
     await submit(1)

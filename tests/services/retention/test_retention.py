@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,9 @@ from services.retention.deletion import Deleter
 from services.retention.janitor import BusyError, Janitor
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import audio_key, result_key, scene_folder
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
+from services.storage.work_folders import work_folder
 from tests.services.board import Board, together
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
@@ -159,7 +159,7 @@ class TestAge:
         await shelf.age(days=31)
         async with shelf.board.sessions.begin() as session:
             await session.execute(update(UploadRow).where(UploadRow.owner == "bob").values(used_at=now()))
-        assert (await shelf.clear()).freed == {("expired", "song"): (1, 0)}
+        assert (await shelf.clear(keep_analyses=0)).freed == {("expired", "song"): (1, 0)}
         assert await shelf.owners_of(song) == {"bob"}
         assert audio_key(song) in shelf.files()
         await shelf.age(days=31)
@@ -192,7 +192,8 @@ class TestAge:
         await shelf.song("song", "alice")
         await shelf.age(days=10_000)
         before = shelf.files()
-        ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_jobs"), 0)
+        ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_analyses"), 0)
+        ages |= dict.fromkeys(("keep_uploads", "keep_jobs"), 0)
         report = await shelf.janitor(**ages).collect(thorough=False)
         assert (report.freed, shelf.files()) == ({}, before)
 
@@ -261,10 +262,13 @@ class TestOwnerQuota:
                 ("bob", "video", 1, SIZE),
             ]
             assert sorted(await usage_by_kind(session)) == [
+                ("", "answer", 0, 0),
                 ("", "asset", 0, 0),
+                ("", "correction", 0, 0),
                 ("", "frame", 1, SIZE),
                 ("", "segment", 3, 3 * SIZE),
                 ("", "song", 1, 500),
+                ("", "system", 0, 0),
                 ("", "video", 1, SIZE),
             ]
 
@@ -348,10 +352,10 @@ class TestOrphans:
     async def test_work_folders_of_dead_processes_are_deleted(self, shelf: Shelf) -> None:
         with work_folder(shelf.storage.scratch, "alive") as alive:
             (alive / "half").write_bytes(bytes(10))
-            dead = shelf.storage.scratch / "dead"
+            machine, _, rest = alive.name.removeprefix("alive.").partition(".")
+            dead = shelf.storage.scratch / f"dead.{machine}.{2**31}.{rest.partition('.')[2]}"
             dead.mkdir()
             (dead / "half").write_bytes(bytes(20))
-            dead.with_name("dead.lock").touch()
             assert (await shelf.clear()).freed == {("leftover", "workplace"): (1, 20)}
             assert (dead.exists(), (alive / "half").exists()) == (False, True)
 
@@ -794,7 +798,7 @@ async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     job.owner = job.fairness_key = new_id()  # so that nothing waits for anything but for room
     job.scene, job.scene_key, job.seconds = SCENE, new_id(), 10.0
     try:
-        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_jobs, seconds={job.id: 10.0}))
+        await shelf.board.jobs.submit(job, tasks=3, admit=await room.jobs_admission({job.id: 10.0}))
     except InsufficientStorageError:
         return False
     return True
@@ -822,12 +826,13 @@ class TestSmallDisk:
         room = room_of(shelf, storage)
         for _ in range(9):  # of 6.3 MB, 5.8 are for them
             assert await taken(shelf, room)
+        admit = await room.jobs_admission({"new": 10.0})
         async with shelf.board.sessions.begin() as session:
             with pytest.raises(
                 InsufficientStorageError,
                 match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB",
             ):
-                await room.admit_jobs(session, [JobRow(id="new", scene=SCENE)], seconds={"new": 10.0})
+                await admit(session, [JobRow(id="new", scene=SCENE)])
         await room.admit_upload(400_000)
         with pytest.raises(
             InsufficientStorageError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"

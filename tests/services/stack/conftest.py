@@ -55,7 +55,8 @@ class Stack:
     def scratch(self) -> Path:
         """Where files are on their way."""
         if "MOTES_STORAGE_URL" in self.environment:
-            return Path(self.environment["TMPDIR"]) / f"motes-scratch-{os.getuid()}"
+            [scratch] = Path(self.environment["TMPDIR"]).glob(f"motes-scratch-{os.getuid()}-*")
+            return scratch
         return self.folder / "data" / "storage" / ".scratch"
 
     def start(self, name: str, *words: str, listener: socket.socket | None = None) -> None:

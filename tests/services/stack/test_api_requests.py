@@ -150,7 +150,7 @@ def test_wrong_query_is_refused_with_400(stack: Stack, path: str) -> None:
     [
         ("/systems/{}/frame?at=12.5", "unknown query parameter 'at'; there are: t"),
         ("/systems/{}/preview?seconds=2", "unknown query parameter 'seconds'; there are: duration"),
-        ("/jobs?stauts=failed&limit=1", "parameter 'stauts'; there are: status, system_id, limit, cursor"),
+        ("/jobs?stauts=failed&limit=1", "parameter 'stauts'; there are: status, system_id, fields, limit, cursor"),
         ("/systems/{}?key=mine", "unknown query parameter 'key'; there are none here"),
         ("/jobs/x/events?from=3", "unknown query parameter 'from'; there are none here"),
     ],

@@ -9,7 +9,7 @@ from services.database.migrations.online import add_index, drop_index, in_batche
 from services.database.tallies import recount_statements, trigger_statements
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

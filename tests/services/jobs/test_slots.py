@@ -1,0 +1,64 @@
+"""Slots: an owner holds no more of them than its jobs say, and nobody waits for those that it may not have."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from services.jobs.tasks import Claim
+from tests.services.board import Board, together
+
+pytestmark = pytest.mark.anyio
+
+
+async def frames(board: Board, owner: str, number: int, *, slots: int | None) -> list[str]:
+    """So many jobs of one task each."""
+    return [
+        await board.submit(fairness_key=owner, owner=owner, kind="frame", tasks=1, slots=slots) for _ in range(number)
+    ]
+
+
+async def claimed(board: Board, number: int) -> list[Claim]:
+    """What so many workers get who ask at the same time."""
+    claims = await together(*(board.tasks.claim(f"worker {each}") for each in range(number)))
+    return [claim for claim in claims if claim is not None]
+
+
+async def test_owner_holds_no_more_than_it_may_and_others_get_the_rest(board: Board) -> None:
+    await frames(board, "many", 20, slots=3)
+    await frames(board, "few", 2, slots=None)
+    held = await claimed(board, 10)
+    assert Counter(claim.owner for claim in held) == {"many": 3, "few": 2}
+    assert await board.tasks.claim("worker") is None
+    await board.do(next(claim for claim in held if claim.owner == "many"))
+    assert [claim.owner for claim in await claimed(board, 3)] == ["many"]
+
+
+async def test_everything_is_done_in_the_end(board: Board) -> None:
+    jobs = await frames(board, "many", 7, slots=1)
+    await board.submit(owner="many", slots=1)
+    assert {claim.job for claim in await board.work()} >= set(jobs)
+    assert await board.tasks.claim("worker") is None
+
+
+async def test_limit_is_that_of_the_job_that_asks(board: Board) -> None:
+    await frames(board, "one", 2, slots=1)
+    await frames(board, "one", 2, slots=3)
+    await frames(board, "one", 2, slots=None)
+    held = await claimed(board, 10)
+    slots = Counter([(await board.job(claim.job)).slots for claim in held])
+    assert slots[None] == 2
+    assert sum(slots.values()) <= 4 + 1
+    for claim in held:
+        await board.do(claim)
+    assert await board.work()
+    assert await board.tasks.claim("worker") is None
+
+
+async def test_task_that_is_given_back_frees_its_slot(board: Board) -> None:
+    await frames(board, "one", 2, slots=1)
+    claim = await board.take()
+    assert await board.tasks.claim("other") is None
+    await board.tasks.requeue(claim)
+    assert await board.tasks.claim("other") is not None

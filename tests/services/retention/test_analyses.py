@@ -1,0 +1,196 @@
+"""What analyses leave, on both databases: documents as results, what renders made of songs, corrections of owners."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from services.database.engine import open_database
+from services.database.models import ArtefactRow, CorrectionRow, JobRow, SystemRow, UploadRow, now
+from services.media.corrections import Corrections
+from services.retention.deletion import Deleter
+from services.storage.object_keys import analysis_key, correction_key
+from services.storage.object_store import Storage
+from services.storage.usage import plural, stored_bytes, usage_by_kind, usage_by_owner
+from tests.services.board import Board
+from tests.services.shelf import HEARD, SIZE, Shelf, settings_for
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    engine, sessions = open_database(database)
+    url = f"file://{tmp_path / 'storage'}"
+    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
+    await engine.dispose()
+
+
+async def of_song(shelf: Shelf, job: str, song: str, correction: str | None = None) -> None:
+    async with shelf.board.sessions.begin() as session:
+        scene = {"type": "snow", "audio": song, "analysis": correction}
+        await session.execute(update(JobRow).where(JobRow.id == job).values(scene=scene))
+
+
+class Songs:
+    """Corrections of a shelf's songs."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self.all = shelf, Corrections(shelf.board.sessions, shelf.storage)
+
+    async def correct(self, song: str, text: str, owner: str = "alice") -> str:
+        return await self.all.save(song, owner, text)
+
+    def there(self, song: str, *digests: str) -> bool:
+        return all(correction_key(song, digest) in self._shelf.files() for digest in digests)
+
+
+class TestDocuments:
+    async def test_expire_with_their_jobs(self, shelf: Shelf) -> None:
+        for kind in ("analysis", "curves"):
+            await shelf.rendered(kind=kind)
+        await shelf.age(days=29)
+        assert (await shelf.clear()).freed == {}
+        await shelf.age(days=2)
+        report = await shelf.clear()
+        assert report.freed == {("expired", "analysis"): (1, SIZE), ("expired", "curves"): (1, SIZE)}
+        assert "1 analyses expired, 1 curves expired" in str(report)
+        assert await shelf.board.count(JobRow) == await shelf.board.count(ArtefactRow) == 0
+        assert shelf.files() == {}
+
+    async def test_are_kept_for_ever_if_that_is_wished(self, shelf: Shelf) -> None:
+        await shelf.rendered(kind="analysis")
+        await shelf.age(days=4000)
+        assert (await shelf.clear(keep_analyses=0)).freed == {}
+
+    async def test_of_a_scene_that_is_rendered_are_kept(self, shelf: Shelf) -> None:
+        await shelf.rendered(scene="scene", kind="analysis")
+        await shelf.age(days=40)
+        await shelf.submit(scene="scene")
+        assert ("expired", "analysis") not in (await shelf.clear()).freed
+
+    async def test_expire_without_the_video_of_the_same_scene(self, shelf: Shelf) -> None:
+        await shelf.rendered(scene="scene", kind="analysis")
+        await shelf.age(days=20)
+        video = await shelf.rendered(scene="scene")
+        curves = await shelf.rendered(scene="scene", kind="curves")
+        await shelf.age(days=15)
+        assert (await shelf.clear(keep_segments=0)).freed[("expired", "analysis")] == (1, SIZE)
+        assert (await shelf.board.job(video)).expired_at is None
+        assert await shelf.board.status(curves) == "completed"
+        await shelf.age(days=20)
+        report = await shelf.clear(keep_segments=0, keep_analyses=0)
+        assert report.freed == {("expired", "video"): (1, SIZE)}
+        assert await shelf.board.status(curves) == "completed"
+        await shelf.whole()
+
+    async def test_over_quota_each_goes_alone(self, shelf: Shelf) -> None:
+        await shelf.rendered(scene="scene", kind="analysis")
+        await shelf.age(hours=1)
+        video = await shelf.rendered(scene="scene")
+        await shelf.age(hours=1)
+        report = await shelf.clear(keep_bytes=SIZE, keep_segments=0)
+        assert report.freed[("quota", "analysis")] == (1, SIZE)
+        assert ("quota", "video") not in report.freed
+        assert (await shelf.board.job(video)).expired_at is None
+
+
+class TestOfSongs:
+    async def test_old_ones_go_unless_a_job_or_a_correction_needs_them(self, shelf: Shelf) -> None:
+        songs = [await shelf.song(name, "alice") for name in ("unused", "rendered", "corrected")]
+        await of_song(shelf, await shelf.submit(), songs[1])
+        await shelf.age(days=31)
+        correction = await Songs(shelf).correct(songs[2], "{}")
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(UploadRow).values(used_at=now()))
+        report = await shelf.clear()
+        assert report.freed == {("expired", "analysis"): (1, HEARD)}
+        left = [analysis_key(song, "version") in shelf.files() for song in songs]
+        assert left == [False, True, True]
+        assert Songs(shelf).there(songs[2], correction)
+        assert (await shelf.clear()).freed == {}
+
+    async def test_deletion_checks_again(self, shelf: Shelf) -> None:
+        song = await shelf.song("song", "alice")
+        [file] = [each for batch in shelf.storage.list("analyses") for each in batch]
+        await of_song(shelf, await shelf.submit(), song)
+        deleter = Deleter(shelf.board.sessions, shelf.storage)
+        assert await deleter.delete_analyses(song, [file], "expired") == 0
+        await shelf.work()
+        assert await deleter.delete_analyses(song, [file], "expired") == HEARD
+
+
+class TestCorrections:
+    async def test_superseded_one_goes_once_no_job_has_it(self, shelf: Shelf) -> None:
+        song, mine = await shelf.song("song", "alice", "bob"), Songs(shelf)
+        texts = ["old", "of a job", "of a failed job", "new"]
+        old, of_job, of_failed, new = [await mine.correct(song, text) for text in texts]
+        bobs = await mine.correct(song, "bob's", "bob")
+        job, failed = await shelf.submit(), await shelf.submit()
+        await of_song(shelf, job, song, of_job)
+        await of_song(shelf, failed, song, of_failed)
+        await shelf.board.jobs.fail(failed, "broken")
+        assert (await shelf.clear()).freed == {}, "somebody may be about to submit a job with it"
+        await shelf.age(hours=2)
+        report = await shelf.clear()
+        assert report.freed == {("leftover", "correction"): (1, len("old"))}
+        assert not mine.there(song, old)
+        assert mine.there(song, of_job, of_failed, new, bobs)
+        await shelf.work()
+        await shelf.board.jobs.delete(failed)
+        await shelf.age(hours=2)
+        assert (await shelf.clear()).freed[("leftover", "correction")] == (2, len("of a job") + len("of a failed job"))
+        assert mine.there(song, new, bobs)
+
+    async def test_owner_s_correction_goes_with_their_claim_and_all_with_the_song(self, shelf: Shelf) -> None:
+        song, mine = await shelf.song("song", "alice", "bob"), Songs(shelf)
+        digests = [await mine.correct(song, owner, owner) for owner in ("alice", "bob")]
+        deleter = Deleter(shelf.board.sessions, shelf.storage)
+        await shelf.age(hours=2)
+        await deleter.delete_song(song, ["alice"], unused_since=now(), reason="deleted")
+        assert await mine.all.current(song, "alice") is None
+        assert await mine.all.current(song, "bob") == digests[1]
+        assert (await shelf.clear()).freed == {("leftover", "correction"): (1, len("alice"))}
+        await deleter.delete_song(song, ["bob"], unused_since=now(), reason="deleted")
+        assert shelf.files() == {}
+        assert await shelf.board.count(CorrectionRow) == 0
+
+    async def test_corrections_that_files_tell_of_are_kept(self, shelf: Shelf) -> None:
+        song = await shelf.song("song", "alice")
+        key = correction_key(song, "0" * 64)
+        shelf.put(key, 9)
+        async with shelf.board.sessions.begin() as session:
+            session.add(CorrectionRow(owner="alice", sha256=song, digest=None, size=0))
+        await shelf.age(hours=2)
+        assert (await shelf.clear()).freed == {}
+        assert key in shelf.files()
+
+
+async def test_everything_counts_and_is_listed(shelf: Shelf) -> None:
+    song = await shelf.song("song", "alice")
+    await Songs(shelf).correct(song, "x" * 33)
+    await shelf.rendered(kind="analysis")
+    async with shelf.board.sessions.begin() as session:
+        common = {"owner": "alice", "particle_type": "snow"}
+        session.add(SystemRow(**common, config={}, size=70))
+        session.add(SystemRow(**common, config={"width": 1}))  # of an earlier version, and not shown since
+    async with shelf.board.sessions() as session:
+        owned = [each for each in sorted(await usage_by_owner(session)) if each.owner]
+        assert owned == [
+            ("alice", "analysis", 1, SIZE),
+            ("alice", "correction", 1, 33),
+            ("alice", "song", 1, 500),
+            ("alice", "system", 2, 70),
+        ]
+        assert await stored_bytes(session, "alice") == sum(each.bytes for each in owned)
+        by_kind = {each.kind: (each.number, each.bytes) for each in await usage_by_kind(session)}
+        assert {each.kind: (each.number, each.bytes) for each in owned}.items() <= by_kind.items()
+        assert list(await session.scalars(select(SystemRow.shown))) == [None, None]
+
+
+def test_kinds_have_plurals() -> None:
+    kinds = ("video", "analysis", "song analysis", "curves", "system", "answer")
+    assert [plural(kind) for kind in kinds] == ["videos", "analyses", "song analyses", "curves", "systems", "answers"]
