@@ -234,7 +234,7 @@ def cause(faults: Faults, clients: Clients, count: int, jobs: int) -> None:
     while len(clients.jobs) < jobs and submitting.is_alive():
         time.sleep(0.05)
     strike_at = time.monotonic()
-    while faults.caused.total() < count:
+    while faults.caused.total() < count and submitting.is_alive():
         faults.look()
         if time.monotonic() >= strike_at:
             faults.strike()
