@@ -36,7 +36,7 @@ from services.jobs.transitions import (
     update_progress,
 )
 from services.observability import metrics
-from services.storage.object_keys import result_key
+from services.storage.object_keys import poster_key, result_key
 from services.storage.object_store import Storage
 
 MAX_REMADE = 3  # times that a job makes again what was lost
@@ -75,7 +75,12 @@ async def forget(sessions: Sessions, artefacts: Sequence[Artefact], *, lost: boo
 async def _forget(session: AsyncSession, artefacts: Sequence[Artefact], *, lost: bool = True) -> None:
     for made in artefacts:
         same = delete(ArtefactRow).where(ArtefactRow.key == made.key, ArtefactRow.object == made.object)
-        if changed(await session.execute(same)) and lost:
+        if not changed(await session.execute(same)):
+            continue
+        scene_key = made.key.split("/")[1]
+        if made.key == result_key(scene_key, "video"):  # its poster goes with it, and nothing else would delete that
+            await session.execute(delete(ArtefactRow).where(ArtefactRow.key == poster_key(scene_key)))
+        if lost:
             on_commit(session, partial(_report, made.object))
 
 

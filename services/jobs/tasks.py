@@ -254,7 +254,9 @@ class Tasks:
             if job.status not in OPEN:
                 return False
             published = await publish(session, made)
-            if await finished_result(session, job) is None:  # the poster was lost, and this video has another one
+            if (
+                more and await finished_result(session, job) is None
+            ):  # the poster was lost, and this video has another one
                 for name, value in asdict(made).items():
                     setattr(published, name, value)
             if published.object == made.object:

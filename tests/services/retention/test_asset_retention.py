@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from ecs_core import MotesError
 from services.auth.api_keys import Caller
 from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, SystemRow, now
 from services.media.assets.store import Assets
-from services.retention.backup import back_up, repair, restore
+from services.retention.backup import back_up, restore
 from services.retention.deletion import Deleter
+from services.retention.repair import repair
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
@@ -190,10 +192,11 @@ class TestBackup:
         system = await refer(shelf, kept)
         shelf.storage.delete([asset_key(lost, DIGEST)])
         await engine.dispose()
-        made = await asyncio.to_thread(back_up, first, shelf.storage, tmp_path / "backup")
-        assert (made.files, made.size) == (1, 500)
+        with pytest.raises(MotesError, match=f"lacks {asset_key(lost, DIGEST)}"):
+            await asyncio.to_thread(back_up, first, shelf.storage, tmp_path / "backup")
         there = Storage(f"file://{second / 'storage'}")
-        await asyncio.to_thread(restore, tmp_path / "backup", second, there)
+        made = await asyncio.to_thread(restore, tmp_path / "backup", second, there)
+        assert (made.files, made.size) == (1, 500)
         assert there.exists(asset_key(kept, DIGEST))
         engine, sessions = open_database(f"sqlite+aiosqlite:///{second / 'motes.db'}")
         async with sessions() as session:
@@ -206,6 +209,7 @@ class TestBackup:
         gone = await asset(shelf, "gone", "alice")
         scene = {"type": "portrait", "audio": None, "assets": {gone: DIGEST}}
         job = await shelf.board.submit("alice", owner="alice", scene=scene)
-        repaired = await repair(database, lambda key: "assets" not in key)
+        shelf.storage.delete([asset_key(gone, DIGEST)])
+        repaired = await repair(database, shelf.storage)
         assert (repaired.assets, repaired.jobs) == (1, 1)
         assert (await shelf.board.job(job)).error == "an asset of it is gone"

@@ -8,7 +8,9 @@ import json
 import shutil
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -88,6 +90,50 @@ def test_backup_of_a_busy_service_can_be_served_elsewhere(
     assert set(kept) <= set(stored)
     assert {name.removeprefix("storage/") for name in finished_segments} <= set(kept), "segments were rendered again"
     assert (second / "data" / "webhook-secret").read_bytes() == (backup / "webhook-secret").read_bytes()
+
+
+def test_every_backup_that_is_made_while_work_goes_on_can_be_restored(tmp_path: Path, demo_song: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    with serving(first) as service, service.client() as client, ThreadPoolExecutor() as pool:
+        song = client.post("/audio", files={"file": ("song.wav", demo_song.read_bytes())}).json()["audio_id"]
+        document = client.get(f"/audio/{song}/analysis").json()
+        stop, corrected = threading.Event(), list[float]()
+
+        def work() -> int:
+            """Submit, correct and delete, as fast as it is answered."""
+            jobs = list[str]()
+            while not stop.is_set():
+                corrected.append(100.0 + len(jobs))
+                answer = client.put(f"/audio/{song}/analysis", json=document | {"tempo": corrected[-1]})
+                assert answer.status_code == 200, answer.text
+                jobs.append(render(client, seed=len(jobs), particle_count=10))
+                if len(jobs) > 3:
+                    assert client.delete(f"/jobs/{jobs[-3]}").status_code == 200
+            return len(jobs)
+
+        working = pool.submit(work)
+        try:
+            for number in range(6):
+                folder, restored = tmp_path / f"backup{number % 2}", tmp_path / f"restored{number}"
+                wait_for(lambda: len(corrected) > 4 * number or working.done(), why=lambda: working.exception(0))  # noqa: B023
+                known = len(corrected)
+                assert main(["backup", str(folder), "--data", str(first / "data")]) == 0
+                assert main(["restore", str(folder), "--data", str(restored)]) == 0
+                [now] = current_corrections(restored)
+                assert float(json.loads(now)["tempo"]) >= corrected[max(0, known - 2)]
+                url = f"sqlite+aiosqlite:///{restored / 'motes.db'}"
+                assert asyncio.run(repair(url, storage_of(restored), deep=True)).damaged == ()
+        finally:
+            stop.set()
+        assert working.result() > 4
+
+
+def current_corrections(data: Path) -> list[bytes]:
+    """The documents that count for their owners."""
+    with closing(sqlite3.connect(data / "motes.db")) as database:
+        rows = database.execute("SELECT sha256, digest FROM corrections").fetchall()
+    return [(data / "storage" / correction_key(*row)).read_bytes() for row in rows]
 
 
 # --- without processes ---

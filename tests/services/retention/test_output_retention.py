@@ -11,9 +11,10 @@ import pytest
 from services.database.engine import open_database
 from services.database.models import JobRow, TaskRow
 from services.jobs.artefacts import touch
+from services.jobs.lost_files import reopen
 from services.jobs.outputs import outputs_shown, part_id
-from services.retention.backup import repair
 from services.retention.pruning import Pruner
+from services.retention.repair import repair
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import result_key
 from services.storage.object_store import Storage
@@ -94,24 +95,25 @@ async def test_histories_of_outputs_are_pruned(shelf: Shelf) -> None:
     assert len(await shelf.board.events(job)) == 1
 
 
-async def test_repair_expires_what_is_lost_and_plans_what_is_open(shelf: Shelf, database: str) -> None:
+async def test_repair_forgets_what_is_lost_and_plans_what_is_open(shelf: Shelf, database: str) -> None:
     done = await rendered(shelf, "tall")
     still_open = await shelf.board.submit_outputs("tall", song=None)
     for _ in range(4):
         await shelf.do(await shelf.board.take())
     lost = {key for key in shelf.files() if f"{done[:8]}-tall/video" in key}
     shelf.storage.delete(lost)
-    repaired = await repair(database, shelf.storage.exists)
+    repaired = await repair(database, shelf.storage)
     assert (repaired.artefacts, repaired.videos, repaired.jobs) == (1, 1, 2)
-    assert await expired(shelf, done) == {"main": False, "tall": True}
+    assert await expired(shelf, done) == {"main": False, "tall": False}
+    assert await reopen(shelf.board.sessions, done)
     await shelf.work()
-    assert await shelf.board.status(still_open) == "completed"
+    assert await shelf.board.status(done) == await shelf.board.status(still_open) == "completed"
     await shelf.whole()
 
 
 async def test_a_song_that_is_gone_fails_the_job(shelf: Shelf, database: str) -> None:
     job = await shelf.board.submit_outputs("tall", "square")
-    await repair(database, shelf.storage.exists)
+    await repair(database, shelf.storage)
     row = await shelf.board.job(job)
     assert (row.status, row.error) == ("failed", "its song is gone")
     assert {(await shelf.board.job(part_id(job, name))).status for name in ("main", "tall", "square")} <= {

@@ -10,7 +10,7 @@ import pytest
 from services.database.engine import open_database
 from services.database.models import JobRow
 from services.jobs.artefacts import Artefact, find_artefact
-from services.retention.backup import repair
+from services.retention.repair import repair
 from services.storage.object_keys import attempt_key, poster_key, result_key
 from services.storage.object_store import Storage
 from services.storage.usage import usage_by_kind, usage_by_owner
@@ -126,6 +126,7 @@ async def test_does_not_outlast_a_video_that_a_restored_storage_lacks(shelf: She
     job = await rendered(shelf)
     made = await find_artefact(shelf.board.sessions, result_key(job.scene_key, "video"))
     assert made is not None
-    repaired = await repair(database, lambda key: key != made.object)
+    shelf.storage.delete([made.object])
+    repaired = await repair(database, shelf.storage)
     assert repaired.videos == 1
     assert not await has_poster(shelf, job)
