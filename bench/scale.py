@@ -37,6 +37,7 @@ from services.database.migrations import upgrade
 from services.database.tallies import recount, trigger_names, trigger_statements
 from services.jobs.render_spec import renderable_versions
 from services.jobs.tasks import Tasks
+from services.retention.cap import Cap
 from services.retention.policy import RetentionPolicy
 from services.retention.pruning import Pruner
 from services.settings import ServiceSettings
@@ -216,7 +217,7 @@ class Served:
 
     async def history(self) -> None:
         """What retention prunes every hour."""
-        await self._pruner.prune()
+        await self._pruner.prune(Cap())
 
 
 KINDS = ("health", "submit", "status", "list", "list_open", "claim", "cancel", "delete", "retention", "history")

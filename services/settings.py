@@ -106,6 +106,23 @@ class ServiceSettings(BaseSettings):
         le=3600,
         description="seconds without a heartbeat after which a task is given to another worker",
     )
+    worker_memory: int = Field(
+        default=0,
+        ge=0,
+        description="bytes of memory that a worker's tasks may take together; 0: that of the cgroup or the machine, "
+        "shared by the workers of motes serve",
+    )
+    max_task_memory: int = Field(
+        default=0,
+        ge=0,
+        description="bytes of memory that any task may take, as of the largest worker; 0: worker_memory, or no limit",
+    )
+    stall_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="seconds without progress, or of processor time without, after which a task's process is killed",
+    )
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_…, signs webhooks; motes serve creates one; empty: webhooks are refused"
     )

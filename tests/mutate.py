@@ -80,15 +80,13 @@ MUTATIONS = [
     Mutation(
         "lease: never extended",
         TASKS,
-        "values(lease_until=now() + self._lease, done=done)",
+        "values(lease_until=db_now(self._lease), done=done)",
         "values(done=done)",
         LEASES,
     ),
-    Mutation("lease: never expires", TASKS, "TaskRow.lease_until < now(), ", "", LEASES),
     Mutation(
-        "lease: a clock set back is not noticed", TASKS, ", TaskRow.lease_until > now() + 2 * self._lease)", ")", LEASES
+        "lease: ends at once", TASKS, "TaskRow.lease_until < db_now())", "TaskRow.lease_until > db_now())", LEASES
     ),
-    Mutation("lease: a clock ahead loses it", TASKS, "now() + 2 * self._lease)", "now() + self._lease)", LEASES),
     Mutation("lease: attempts are not counted", TASKS, ' "attempt": TaskRow.attempt + 1,', "", LEASES),
     Mutation("lease: one loss too many", TASKS, "if losses >= MAX_LOSSES", "if losses > MAX_LOSSES", LEASES),
     Mutation("lease: losses are not counted", TASKS, ", losses=TaskRow.losses + 1)", ")", LEASES),
@@ -109,24 +107,17 @@ MUTATIONS = [
         TURNS,
     ),
     Mutation(
-        "tasks: a delay does not end when the clock is set back",
-        TASKS,
-        ", moment > now() + 2 * RETRY_DELAY)",
-        ")",
-        LEASES,
-    ),
-    Mutation(
         "tasks: no delay while the disk is full",
         TASKS,
-        "now() + RETRY_DELAY if wait or wrong",
-        "now() + RETRY_DELAY if wrong",
+        "db_now(RETRY_DELAY) if wait or wrong",
+        "db_now(RETRY_DELAY) if wrong",
         TURNS,
     ),
     Mutation(
-        "tasks: queued again only if the clock goes forward",
+        "tasks: not queued again, though nobody took it",
         TASKS,
-        "abs(now() - row.queued_at) > REQUEUE_AFTER",
-        "(now() - row.queued_at) > REQUEUE_AFTER",
+        "or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < db_now(-REQUEUE_AFTER))",
+        "TaskRow.queued_at.is_(None)",
         LEASES,
     ),
     Mutation(

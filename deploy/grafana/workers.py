@@ -49,6 +49,12 @@ def workers() -> Dashboard:
             ],
             "Each worker": [
                 lines(
+                    "Clock skew",
+                    "By how much its clock is ahead of the database's, which counts; APIs included.",
+                    {"{{instance}}": "motes_clock_skew_seconds"},
+                    unit="s",
+                ),
+                lines(
                     "Busy",
                     "Tasks that each worker is running.",
                     {"{{instance}}": "motes_worker_busy"},

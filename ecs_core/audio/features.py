@@ -27,6 +27,7 @@ from ecs_core.audio.sonogram import sonogram_of
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
+from ecs_core.heartbeat import beat
 from ecs_core.song_file.audio_file import AudioFile, Song
 from ecs_core.song_file.mixdown import cut_warning
 
@@ -88,24 +89,29 @@ def features_of(
     gains = whitening(spectrum.mel_rows)
     rise = rise_of(spectrum.mel_rows, gains, gate_of(spectrum.rms * RMS))
     envelope = onset_envelope(rise.whole)
+    beat()
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
     hops, onsets = pick_onsets(rise)
     hops, onsets = hops[onsets < float(duration) - _CUT], onsets[onsets < float(duration) - _CUT]
     drums = drums_of(spectrum.mel_rows, gains, hops, onsets)
     events["onsets"] = onsets
     events |= {name: struck.times for name, struck in drums.items()}
+    beat()
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
     warnings += cut_warning(spectrum.layout, spectrum.peak) + _doubts(guidance, beats) + _cancelled(spectrum.measured)
     bars = bars_of(spectrum.mel_rows, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
     events["downbeats"] = bars.downbeats
     del rise  # large in a long song
+    beat()
     energy = loudness.together(spectrum.measured.loudness, spectrum.layout)
     kept = _curves(spectrum, envelope, events["beats"], energy)
     curves = Curves(len(envelope), kept)
+    beat()
     events["builds"], events["drops"] = find_drops(curves, events)
     events["sections"], labels = find_sections(spectrum, curves, events)
     key, sure = key_of(spectrum.chroma)
+    beat()
     added = {}
     for feature in more:
         try:
@@ -116,6 +122,7 @@ def features_of(
             warnings += (f"audio feature {feature.name!r} is left out: {type(error).__name__}: {error}",)
             kept[feature.name] = np.zeros(len(spectrum.rms), np.float32)
         added[feature.name] = feature.kind
+        beat()
     return Analysis(
         duration,
         beats.tempo,

@@ -23,6 +23,7 @@ from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
 from ecs_core.audio.stored_rows import StoredRows
 from ecs_core.audio.wave_rows import Wave
+from ecs_core.heartbeat import beat
 from ecs_core.song_file.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
@@ -123,6 +124,7 @@ def spectrum_of(
         peak = max(peak, float(np.abs(mixed).max(initial=0)))
         take_filtered(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
+        beat()
     take_filtered(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
     measured = meters.finish()
     bands, rms, centroids, flatness = (stored[:] for stored in kept)

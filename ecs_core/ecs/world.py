@@ -28,6 +28,7 @@ from ecs_core.ecs.rng import Generators, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.errors import PluginError, StructuralChangeError
+from ecs_core.heartbeat import beat
 from ecs_core.raster.sprites import Sprites
 
 _Kinds = tuple[type[Any], ...]
@@ -372,6 +373,7 @@ class World:
                 name = type(system).__name__
                 self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
             done += 1
+            beat()
             if self._schedules is not known:  # components have come or gone just now
                 schedule, known = self._with_work(phases), self._schedules
                 done = sum(each.priority >= system.priority for each, _ in schedule)

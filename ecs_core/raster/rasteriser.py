@@ -15,6 +15,7 @@ import numpy as np
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, I32, I64, U8
+from ecs_core.heartbeat import beat
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
@@ -194,6 +195,7 @@ class Rasteriser:
             self._make_room(marks)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, before in enumerate(self._before):
+            beat()
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
             if changed is not None:

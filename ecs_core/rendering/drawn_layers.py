@@ -16,7 +16,7 @@ import numpy as np
 
 from ecs_core.arrays import F32
 from ecs_core.layers.backdrops import prepare_backdrop
-from ecs_core.layers.kind import Moment, Stage
+from ecs_core.layers.kind import Drawer, Moment, Stage
 from ecs_core.plugin_api.layers import DrawnLayer
 from ecs_core.raster.marks import Mark, PlacedMark, Pose
 from ecs_core.raster.sprites import Sprites
@@ -79,8 +79,11 @@ class LayerDrawer:
         if safe is not None and layer.settings.safe:
             self._left, self._top, width, height = safe
             self._stage = replace(stage, width=width, height=height)
-        self._course = Course(layer.settings, stage)
-        self._draw = layer.kind.prepare(layer.settings, self._stage)
+        self._course, self._layer = Course(layer.settings, stage), layer
+
+    @cached_property
+    def _draw(self) -> Drawer:
+        return self._layer.kind.prepare(self._layer.settings, self._stage)  # only where frames are drawn
 
     def marks(self, frame: int, view: View | None) -> Sequence[Mark | Sprites]:
         """What is drawn of the layer in a frame, in pixels, as ``view`` shows it."""

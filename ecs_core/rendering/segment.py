@@ -19,6 +19,7 @@ import numpy as np
 from ecs_core.arrays import U16
 from ecs_core.errors import RenderError
 from ecs_core.flashes.light_meter import LightMeter
+from ecs_core.heartbeat import beat
 from ecs_core.raster.cross_fade import cross_fade, cross_fade_straight
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
@@ -203,6 +204,7 @@ class SegmentRenderer:
                     digests.append(picture.digest())
                 t3 = now()
                 writer.write(picture)
+                beat()
                 t4 = now()
                 simulate, rasterise, digest, encode = (
                     simulate + t1 - t0,

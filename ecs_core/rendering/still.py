@@ -15,6 +15,7 @@ from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
@@ -41,8 +42,12 @@ def render_frame(
     return write_frame(make_plan(particle_type, settings, analysis), at, output)
 
 
-def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
+def write_frame(
+    plan: RenderPlan, at: float, output: Path, *, go_to: Callable[[Simulation, int], None] = Simulation.skip_to
+) -> str:
     """Write the frame of a plan at ``at`` seconds as a PNG; returns its hash.
+
+    ``go_to`` brings a new simulation to a frame, for instance from a snapshot.
 
     Raises:
         SceneError: a time outside the video.
@@ -52,10 +57,11 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
         frame = frame_at("at", at, rate=plan.settings.rate, frames=plan.frames)
     except ValueError as error:
         raise SceneError(str(error)) from None
-    plan = with_limited_flashes(plan, frames=plan.shown(frame) + 1)
+    if plan.gains is None:
+        plan = with_limited_flashes(plan, frames=plan.shown(frame) + 1)
     renderer = SegmentRenderer(plan)
     with closing(renderer):
-        renderer.simulation.skip_to(plan.shown(frame))
+        go_to(renderer.simulation, plan.shown(frame))
         picture = renderer.picture(renderer.simulation.snapshot())
     write_atomically(output, lambda part: write_png(rgb_of(picture.frame), part))
     return picture.digest()

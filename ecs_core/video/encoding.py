@@ -16,6 +16,7 @@ from types import MappingProxyType
 import av
 import numpy as np
 
+from ecs_core.heartbeat import beat
 from ecs_core.raster.rasteriser import Planes
 from ecs_core.video.format import Quality, VideoFormat
 from ecs_core.video.straight_picture import StraightPicture
@@ -165,6 +166,7 @@ class SegmentWriter:
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         self.size += sum(packet.size for packet in packets)
         self._container.mux(packets)
+        beat()
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 
 from ecs_core.errors import RenderError
+from ecs_core.heartbeat import beat
 from ecs_core.video.encoding import Picture
 from ecs_core.video.format import Quality, VideoFormat
 from ecs_core.video.straight_picture import StraightPicture
@@ -128,6 +129,7 @@ def frames_in(segment: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(segment) as held:
         for name in sorted(held.namelist()):
             yield held.read(name)
+            beat()
 
 
 def check_count(frames: int, expected: int) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 import av
 
 from ecs_core.errors import RenderError
+from ecs_core.heartbeat import beat
 from ecs_core.song_file.tags import picture_format
 from ecs_core.video.aac import Packet
 from ecs_core.video.cover import Cover, frame_of, jpeg_of
@@ -111,6 +112,7 @@ class VideoFile:
                     self._subtitles.mux_until(now)
                 self._container.mux_one(packet)
                 self.frames += 1
+                beat()
         if first <= self._poster_number < self.frames:
             self._poster = frame_of(segment, self._poster_number - first)
 

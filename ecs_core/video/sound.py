@@ -8,6 +8,7 @@ from typing import Literal
 
 import av
 
+from ecs_core.heartbeat import beat
 from ecs_core.video.aac import Packet
 
 
@@ -48,3 +49,4 @@ class SoundTrack:
             packet.stream = self._stream
             self._container.mux_one(packet)
             self._next = None
+            beat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -22,9 +22,10 @@ from services.api.poller import Poller
 from services.api.rate_limit import RateLimiter
 from services.api.status_snapshot import StatusSnapshot, status_snapshots
 from services.auth.api_keys import ApiKeys, Caller
+from services.database.clock_skew import SkewCheck
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import JobRow, SystemRow
+from services.database.models import JobRow, SystemRow, new_id
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
@@ -33,6 +34,7 @@ from services.media.resumable import ResumableUploads
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
+from services.processes.loops import Loops, end_process
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.disk_admission import DiskAdmission
@@ -45,6 +47,14 @@ _COMPUTING = 2  # threads: more would only hold up the event loop
 _FETCHING = 16  # threads, which mostly wait
 _READING = 6  # connections that lists have at most
 _ID = re.compile(r"[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The requests with an Idempotency-Key that this process is answering, by its id and their keys."""
+
+    process: str = field(default_factory=new_id)
+    keys: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Service:
     computing: Lanes
     fetching: Lanes
     reading: Lanes
+    answering: Answering
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
     @property
@@ -145,11 +156,22 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
     tasks = Tasks(sessions, lease=settings.lease_seconds)
+    loops = Loops(on_end=end_process)
     try:
         with work_folder(storage.scratch, "api") as folder:
-            async with TaskNotifier(settings.redis_url, tasks) as notifier, RateLimiter(settings.redis_url) as rates:
+            async with (
+                TaskNotifier(settings.redis_url, tasks, loops=loops) as notifier,
+                RateLimiter(settings.redis_url) as rates,
+            ):
                 songs, keys = Songs(settings, sessions, storage, folder), ApiKeys(sessions)
-                async with _pollers(sessions) as (systems, events):
+                systems = Poller(
+                    partial(status_snapshots, sessions), every=SYSTEM_POLL_INTERVAL, name="systems", loops=loops
+                )
+                events = Poller(
+                    partial(last_event_ids, sessions), every=EVENT_POLL_INTERVAL, name="events", loops=loops
+                )
+                loops.start("clock", SkewCheck(sessions).run())
+                try:
                     yield Service(
                         settings=settings,
                         sessions=sessions,
@@ -169,19 +191,14 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         computing=Lanes(threads=_COMPUTING),
                         fetching=Lanes(threads=_FETCHING, each=_FETCHING // 4),
                         reading=Lanes(threads=_READING, each=_READING // 3),
+                        answering=Answering(),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
+                finally:
+                    await loops.stop()
     finally:
+        await loops.stop()
         await engine.dispose()
-
-
-@asynccontextmanager
-async def _pollers(sessions: Sessions) -> AsyncIterator[tuple[Poller[StatusSnapshot], Poller[int]]]:
-    async with (
-        Poller(partial(status_snapshots, sessions), every=SYSTEM_POLL_INTERVAL) as systems,
-        Poller(partial(last_event_ids, sessions), every=EVENT_POLL_INTERVAL) as events,
-    ):
-        yield systems, events
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -1,7 +1,8 @@
 """Idempotent requests: with an ``Idempotency-Key``, what a request creates is created once.
 
-The request is recorded before it runs, with the id of what it will create, and its response when it is done. If it was
-recorded but never answered, its process died: the next attempt uses the same id and finds what was created already.
+The request is recorded before it runs, with the id of what it will create and the process that answers, and its
+response when it is done. If that failed, or the process died, the next attempt uses the same id and finds what was
+created already: at once, or when the process has not renewed the record for a while.
 
 Of an owner the latest answers are kept, ``KEPT`` at most. A long answer is not kept but given anew, of what was created
 as it is then.
@@ -9,29 +10,38 @@ as it is then.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import Header, HTTPException, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import delete, null, select, update
+from sqlalchemy import ColumnElement, delete, null, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
 from services.api.dependencies import Service
+from services.api.errors import UNREACHABLE
 from services.api.middleware.forwarded_headers import path_in_app
 from services.auth.api_keys import Caller
-from services.database.models import IdempotencyRow, new_id, now
+from services.database.clock import db_now
+from services.database.models import IdempotencyRow, new_id
 
 KEPT = 5_000  # answers of an owner
 _DROPPED = 100  # at a time
 _LONGEST = 4_000  # bytes of an answer that is kept
-_ABANDONED_AFTER = timedelta(seconds=10)
+_ABANDONED_AFTER = timedelta(seconds=10)  # without renewal
+_RENEW_EVERY = 2.5  # seconds
+_log = logging.getLogger("motes.api")
+_NOBODY = ""  # answers: it failed
 
 IdempotencyKey = Annotated[
     str | None,
@@ -77,46 +87,70 @@ async def idempotent(
         answer = await make(new_id())
         return _response(answer.status, answer.headers, answer.body)
     key = f"{caller.owner} {key}" if caller.owner else key  # other owners may use the same key
-    asked = await _digest(service, request)
-    row = await _reserve(service, key, asked, caller.owner)
+    row = await _reserve(service, key, await _digest(service, request), caller.owner)
     if row.answer is not None:
         if row.answer["body"] is None and again is not None:
             return _response(**row.answer | {"body": (await again(row.made_id)).body})
         return _response(**row.answer)
-    mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
+    mine = (
+        IdempotencyRow.key == key,
+        IdempotencyRow.made_id == row.made_id,
+        IdempotencyRow.holder == service.answering.process,  # otherwise another process has taken it over
+        IdempotencyRow.answer.is_(null()),
+    )
+    renewing = asyncio.create_task(_renew(service, mine))
     try:
         answer = await make(row.made_id)
+        body = answer.body
+        short = again is None or len(body) <= _LONGEST
+        kept = {"status": answer.status, "headers": dict(answer.headers), "body": body if short else None}
+        size = len(json.dumps(kept)) + len(key)
+        async with service.sessions.begin() as session:
+            await session.execute(update(IdempotencyRow).where(*mine).values(answer=kept, size=size))
     except (HTTPException, MotesError):  # nothing was created, so the key can be used again
         async with service.sessions.begin() as session:
             await session.execute(delete(IdempotencyRow).where(*mine))
         raise
-    body = answer.body
-    short = again is None or len(body) <= _LONGEST
-    kept = {"status": answer.status, "headers": dict(answer.headers), "body": body if short else None}
-    size = len(json.dumps(kept)) + len(key)
-    async with service.sessions.begin() as session:
-        await session.execute(update(IdempotencyRow).where(*mine).values(answer=kept, size=size))
+    except BaseException:  # something may have been created
+        with CancelScope(shield=True):
+            await _free(service, mine)
+        raise
+    finally:
+        renewing.cancel()
+        service.answering.keys.discard(key)
     return _response(answer.status, answer.headers, body)
 
 
 async def _reserve(service: Service, key: str, asked: str, owner: str) -> IdempotencyRow:
-    """The record of this request: new, answered, or abandoned by a process that died."""
+    """The record of this request: new, answered, or abandoned by whoever was answering it."""
     in_flight = HTTPException(409, "Idempotency-Key: the first request is still in progress", {"Retry-After": "1"})
+    this, is_fresh = service.answering, IdempotencyRow.created_at > db_now(-_ABANDONED_AFTER)
+    reserved = False
     try:
         async with service.sessions.begin() as session:
-            row = await session.get(IdempotencyRow, key, with_for_update=True)
-            if row is None:
-                row = IdempotencyRow(key=key, owner=owner, request=asked, made_id=new_id(), created_at=now())
+            known = select(IdempotencyRow, is_fresh).where(IdempotencyRow.key == key).with_for_update()
+            if (found := (await session.execute(known)).one_or_none()) is None:
+                row = IdempotencyRow(key=key, owner=owner, request=asked, made_id=new_id(), holder=this.process)
                 session.add(row)
                 await _drop_oldest(session, owner)
-            elif row.request != asked:
-                raise HTTPException(422, "Idempotency-Key: was used for another request")
-            elif row.answer is None:
-                if abs(now() - row.created_at) < _ABANDONED_AFTER:
+            else:
+                row, fresh = found
+                if row.request != asked:
+                    raise HTTPException(422, "Idempotency-Key: was used for another request")
+                if row.answer is not None:
+                    return row
+                if key in this.keys or (fresh and row.holder not in (_NOBODY, this.process)):
                     raise in_flight
-                row.created_at = now()
+                row.created_at, row.holder = db_now(), this.process
+            await session.flush()
+            this.keys.add(key)  # before others can read the record
+            reserved = True
     except IntegrityError:  # another process was faster
         raise in_flight from None
+    except BaseException:
+        if reserved:  # but not committed
+            this.keys.discard(key)
+        raise
     return row
 
 
@@ -127,6 +161,24 @@ async def _drop_oldest(session: AsyncSession, owner: str) -> None:
     old = list(await session.scalars(latest.offset(KEPT).limit(_DROPPED)))
     if old:
         await session.execute(delete(IdempotencyRow).where(IdempotencyRow.key.in_(old)))
+
+
+async def _renew(service: Service, mine: Sequence[ColumnElement[bool]]) -> None:
+    """Let other processes know that this one is still answering. Never returns."""
+    while True:
+        await asyncio.sleep(_RENEW_EVERY)
+        try:
+            async with service.sessions.begin() as session:
+                await session.execute(update(IdempotencyRow).where(*mine).values(created_at=db_now()))
+        except Exception:
+            _log.exception("renewing the record of a request failed; it will be tried again")
+
+
+async def _free(service: Service, mine: Sequence[ColumnElement[bool]]) -> None:
+    """Let any process answer a request again that has failed; if the database is down, this process can anyway."""
+    with suppress(*UNREACHABLE):
+        async with service.sessions.begin() as session:
+            await session.execute(update(IdempotencyRow).where(*mine).values(holder=_NOBODY))
 
 
 async def _digest(service: Service, request: Request) -> str:

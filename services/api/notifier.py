@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from services.jobs.task_queue import TaskQueue, open_monitor, open_queue
 from services.jobs.tasks import TASK_KINDS, Tasks
+from services.processes.loops import Loops
 
 _log = logging.getLogger("motes.api")
 _RETRY_DELAY = 1.0  # seconds until the queue is opened again
@@ -16,19 +17,17 @@ _RETRY_DELAY = 1.0  # seconds until the queue is opened again
 class TaskNotifier:
     """A connection to the queue in the background. Use as an asynchronous context manager."""
 
-    def __init__(self, redis_url: str, tasks: Tasks) -> None:
-        self._url, self._tasks = redis_url, tasks
+    def __init__(self, redis_url: str, tasks: Tasks, *, loops: Loops) -> None:
+        self._url, self._tasks, self._loops = redis_url, tasks, loops
         self._wanted = asyncio.Event()
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> TaskNotifier:
         self._monitor = await self._held.enter_async_context(open_monitor(self._url))
-        self._running = asyncio.create_task(self._run())
+        self._loops.start("notifying workers", self._run())
         return self
 
     async def __aexit__(self, *reason: object) -> None:
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
         await self._held.aclose()
 
     def wake(self) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Generic, TypeVar
 
-from services.api.errors import UNREACHABLE
+from services.processes.loops import Loops
 
 T = TypeVar("T")
 Fetch = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
@@ -17,29 +16,21 @@ Fetch = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
 class Poller(Generic[T]):
     """Polls rows: ``fetch`` returns a value for each id, or nothing if the row does not exist.
 
-    It runs ``every`` so many seconds while there are followers.
+    It runs ``every`` so many seconds while there are followers, as one of ``loops``.
     """
 
-    def __init__(self, fetch: Fetch[T], *, every: float) -> None:
+    def __init__(self, fetch: Fetch[T], *, every: float, name: str, loops: Loops) -> None:
         self._fetch, self._every = fetch, every
+        loops.start(f"polling of {name}", self._run())
         self._wanted: Counter[str] = Counter()
         self._has_followers = asyncio.Event()
         self._next: asyncio.Future[Mapping[str, T]] = asyncio.get_running_loop().create_future()
-
-    async def __aenter__(self) -> Poller[T]:
-        self._running = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
 
     async def next(self, of: str) -> T | None:
         """The value of a row at the next poll; None if the row does not exist.
 
         Raises:
-            OperationalError, ConnectionError, …: the database does not respond, see ``UNREACHABLE``.
+            Exception: any that ``fetch`` raises; if the database does not respond, one of ``UNREACHABLE``.
         """
         self._wanted[of] += 1
         self._has_followers.set()
@@ -57,7 +48,7 @@ class Poller(Generic[T]):
             waiting, self._next = self._next, asyncio.get_running_loop().create_future()
             try:
                 waiting.set_result(await self._fetch(self._wanted.keys()) if self._wanted else {})
-            except UNREACHABLE as error:
+            except Exception as error:
                 waiting.set_exception(error)
                 waiting.exception()  # there may be no follower left to retrieve it
             if not self._wanted:

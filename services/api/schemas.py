@@ -672,6 +672,13 @@ class Sandbox(BaseModel):
     missing: list[str] = Field(description="what this machine lacks: landlock, seccomp or libseccomp")
 
 
+class Clock(BaseModel):
+    """The clock of the process that answers. Leases and ages go by the database's, so a wrong one does no harm here."""
+
+    skew: float = Field(description="seconds by which it is ahead of the database's; negative: behind")
+    warning: str | None = Field(description="if one of the two is wrong")
+
+
 class Health(BaseModel):
     """Whether the service works."""
 
@@ -684,6 +691,7 @@ class Health(BaseModel):
         redis=True,
         plugin_failures=[],
         sandbox={"required": True, "missing": []},
+        clock={"skew": 0.012, "warning": None},
     )
 
     status: Literal["healthy", "degraded", "unhealthy"]
@@ -694,3 +702,4 @@ class Health(BaseModel):
     redis: bool = Field(description="whether it answers; without, jobs begin up to a second later")
     plugin_failures: list[str] = Field(description="what was left out, and why")
     sandbox: Sandbox
+    clock: Clock

@@ -14,6 +14,7 @@ from ecs_core.plugin_api import particle_types
 from ecs_core.video.format import SEGMENT_SECONDS
 from services.api.dependencies import Service
 from services.api.errors import UNREACHABLE
+from services.database.clock import time_in
 from services.database.models import (
     OPEN,
     RETRYABLE,
@@ -23,7 +24,6 @@ from services.database.models import (
     JobRow,
     TaskRow,
     id_timestamp,
-    now,
 )
 from services.database.tallies import totals
 from services.jobs.fair_scheduler import WEIGHTS
@@ -77,9 +77,14 @@ class StatsCollector:
             _log.warning("metrics cannot be collected: %s", error, exc_info=None if known else error)
             found = {"motes_database_up": {(): 0}}
         took = time.monotonic() - self._began
-        self._looked.values = {**found, **await self._redis(), **await self._free()}
-        self._due = self._began + max(_EVERY, took / _SHARE)
-        self._looking = None
+        try:
+            self._looked.values = {**found, **await self._redis(), **await self._free()}
+        except Exception:
+            _log.exception("some metrics cannot be collected")
+            self._looked.values = found
+        finally:
+            self._due = self._began + max(_EVERY, took / _SHARE)
+            self._looking = None
 
     async def _redis(self) -> Found:
         workers = await self._service.notifier.workers()
@@ -128,10 +133,11 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
     expected = dict.fromkeys(TASK_KINDS, 0)
+    at = await time_in(session)
     number_of, age_of = dict.fromkeys(WEIGHTS, 0), dict.fromkeys(WEIGHTS, 0.0)
     for priority, kind, number, first, video in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
         number_of[priority] += number
-        age_of[priority] = max(age_of[priority], (now() - id_timestamp(first)).total_seconds())
+        age_of[priority] = max(age_of[priority], (at - id_timestamp(first)).total_seconds())
         expected[kind] += number
         if kind == "plan":  # its segments are still to come
             expected["segment"] += max(number, round(video / SEGMENT_SECONDS))

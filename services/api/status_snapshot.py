@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import func, select, union_all
 
+from services.database.clock import db_now
 from services.database.engine import Sessions
-from services.database.models import OPEN, JobRow, SystemRow, now
+from services.database.models import OPEN, JobRow, SystemRow
 from services.jobs.events import COLUMNS
 
 MAX_JOBS = 50  # jobs included per system; those that wait longest come last
@@ -32,7 +33,7 @@ async def status_snapshots(sessions: Sessions, systems: Set[str]) -> dict[str, S
     recent = union_all(
         select(JobRow.id, JobRow.system_id, JobRow.status, JobRow.created_at).where(*mine, JobRow.status.in_(OPEN)),
         select(JobRow.id, JobRow.system_id, JobRow.status, JobRow.created_at).where(
-            *mine, JobRow.status.not_in(OPEN), JobRow.ended_at > now() - _SHOWN_AFTER_END
+            *mine, JobRow.status.not_in(OPEN), JobRow.ended_at > db_now(-_SHOWN_AFTER_END)
         ),
     ).subquery()
     order = (recent.c.status == "queued", recent.c.created_at, recent.c.id)

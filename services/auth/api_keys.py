@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, true
 
 from ecs_core import MotesError
+from services.database.clock import time_in
 from services.database.engine import Sessions
-from services.database.models import KeyRow, now
+from services.database.models import KeyRow
 from services.settings import LIMITS
 
 SCOPES = ("read", "render", "priority", "admin")  # priority: may ask for jobs of high priority
@@ -69,7 +70,7 @@ class ApiKeys:
     """The API keys in a database."""
 
     def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+        self._sessions, self._clock = sessions, sessions.clock
         self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by key id
         # By digest. Those of keys that do not exist are apart: whoever makes them up pushes out no others.
         self._cache: dict[str, tuple[float, KeyRow | None]] = {}
@@ -80,11 +81,11 @@ class ApiKeys:
 
         The result is cached for ``CACHE_SECONDS`` seconds.
         """
-        digest = _digest(key)
+        digest, present = _digest(key), await self.now()  # asked for whatever the key is
         at, row = self._cache.get(digest) or self._unknown.get(digest, (-math.inf, None))
         if time.monotonic() - at > CACHE_SECONDS:
             row = await self._load(digest)
-        if row is None or not _is_valid(row):
+        if row is None or state_of(row, present) != "valid":
             return None
         return Caller(row.owner, row.id, frozenset(row.scopes), row.limits)
 
@@ -116,16 +117,21 @@ class ApiKeys:
             if len(self._session_cache) >= _CACHE_SIZE:
                 self._session_cache.clear()
             self._session_cache[caller.key] = (time.monotonic(), row)
-        return row is not None and _is_valid(row)
+        return row is not None and state_of(row, await self.now()) == "valid"
 
     async def all(self) -> list[KeyRow]:
         """Every key, newest first, including expired and revoked ones."""
         async with self._sessions() as session:
             return list(await session.scalars(select(KeyRow).order_by(KeyRow.created_at.desc(), KeyRow.id)))
 
+    async def now(self) -> datetime:
+        """The time by which keys expire."""
+        return await self._clock.now()
+
     async def any_valid(self) -> bool:
         """Whether any key is valid."""
-        return any(_is_valid(row) for row in await self.all())
+        at = await self.now()
+        return any(state_of(row, at) == "valid" for row in await self.all())
 
     async def create(
         self,
@@ -134,9 +140,9 @@ class ApiKeys:
         name: str = "",
         scopes: Iterable[str] = ("read", "render"),
         limits: Mapping[str, float] | None = None,
-        expires_at: datetime | None = None,
+        lasts: timedelta | None = None,
     ) -> tuple[KeyRow, str]:
-        """Create a key; returns its row and the key itself, which cannot be recovered later.
+        """Create a key, which expires after ``lasts``; returns its row and the key, which cannot be recovered later.
 
         Raises:
             MotesError: the owner, name, a scope or a limit is invalid.
@@ -150,8 +156,10 @@ class ApiKeys:
         for limit, value in (limits or {}).items():
             if limit not in LIMITS or not 0 <= value < math.inf:
                 raise MotesError(f"limit {limit}={value:g}: must be one of {', '.join(LIMITS)}, and a number from 0")
-        row, key = _new(owner, name, [scope for scope in SCOPES if scope in wanted], dict(limits or {}), expires_at)
+        row, key = _new(owner, name, [scope for scope in SCOPES if scope in wanted], dict(limits or {}))
         async with self._sessions.begin() as session:
+            row.created_at = await time_in(session)
+            row.expires_at = None if lasts is None else row.created_at + lasts
             session.add(row)
         return row, key
 
@@ -165,15 +173,13 @@ class ApiKeys:
             row = await session.get(KeyRow, key_id, with_for_update=True)
             if row is None:
                 raise MotesError(f"there is no key {key_id!r}; motes keys list shows them")
-            row.revoked_at = row.revoked_at or now()
+            row.revoked_at = row.revoked_at or await time_in(session)
         return row
 
-    async def rotate(
-        self, key_id: str, *, overlap: timedelta, expires_at: datetime | None = None
-    ) -> tuple[KeyRow, str]:
+    async def rotate(self, key_id: str, *, overlap: timedelta, lasts: timedelta | None = None) -> tuple[KeyRow, str]:
         """Create a key with the rights of an old one, which expires after the overlap.
 
-        Without ``expires_at`` the new key is valid for as long as the old one was meant to be.
+        Without ``lasts`` the new key is valid for as long as the old one was meant to be.
 
         Raises:
             MotesError: there is no such key, or it is not valid.
@@ -182,13 +188,15 @@ class ApiKeys:
             old = await session.get(KeyRow, key_id, with_for_update=True)
             if old is None:
                 raise MotesError(f"there is no key {key_id!r}; motes keys list shows them")
-            if not _is_valid(old):
-                raise MotesError(f"key {key_id} is {state_of(old)}: make a new one with motes keys create")
-            if expires_at is None and old.expires_at is not None:
-                expires_at = now() + (old.expires_at - old.created_at)
-            row, key = _new(old.owner, old.name, old.scopes, old.limits, expires_at)
+            at = await time_in(session)
+            if (state := state_of(old, at)) != "valid":
+                raise MotesError(f"key {key_id} is {state}: make a new one with motes keys create")
+            if lasts is None and old.expires_at is not None:
+                lasts = old.expires_at - old.created_at
+            row, key = _new(old.owner, old.name, old.scopes, old.limits)
+            row.created_at, row.expires_at = at, None if lasts is None else at + lasts
             session.add(row)
-            end = now() + overlap
+            end = at + overlap
             old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
         return row, key
 
@@ -203,32 +211,17 @@ def check_owner(owner: str) -> None:
         raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
 
 
-def state_of(row: KeyRow) -> str:
-    """Valid, expired or revoked."""
+def state_of(row: KeyRow, at: datetime) -> str:
+    """Valid, expired or revoked; ``at`` is the database's time."""
     if row.revoked_at is not None:
         return "revoked"
-    return "expired" if row.expires_at is not None and row.expires_at <= now() else "valid"
+    return "expired" if row.expires_at is not None and row.expires_at <= at else "valid"
 
 
-def _is_valid(row: KeyRow) -> bool:
-    return state_of(row) == "valid"
-
-
-def _new(
-    owner: str, name: str, scopes: list[str], limits: dict[str, float], expires_at: datetime | None
-) -> tuple[KeyRow, str]:
+def _new(owner: str, name: str, scopes: list[str], limits: dict[str, float]) -> tuple[KeyRow, str]:
     key_id = "".join(secrets.choice(_ID) for _ in range(8))
     key = f"motes_{key_id}_{secrets.token_urlsafe(32)}"
-    row = KeyRow(
-        id=key_id,
-        owner=owner,
-        name=name,
-        digest=_digest(key),
-        scopes=scopes,
-        limits=limits,
-        created_at=now(),
-        expires_at=expires_at,
-    )
+    row = KeyRow(id=key_id, owner=owner, name=name, digest=_digest(key), scopes=scopes, limits=limits)
     return row, key
 
 

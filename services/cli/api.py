@@ -6,7 +6,9 @@ import argparse
 import gc
 import os
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from services.cli.service_database import prepare
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "host", "port", "data")
     with require_service():
         from services.processes.listener import listen, url_of
+        from services.processes.loops import end_process
     logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:
         prepare(settings)
@@ -64,7 +67,11 @@ def run(arguments: argparse.Namespace) -> None:
             else:
                 print(f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
 
-        _server(settings, say_ready).run([listener])
+        server = _server(settings, say_ready)
+        end_process.end = partial(setattr, server, "should_exit", True)
+        server.run([listener])
+        if end_process.wanted:  # the log says why
+            sys.exit(1)
 
 
 def _server(settings: ServiceSettings, on_ready: Callable[[], None]) -> uvicorn.Server:

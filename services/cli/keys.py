@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
@@ -123,43 +123,39 @@ async def _webhook_secret(arguments: argparse.Namespace, settings: ServiceSettin
 
 
 async def _create(arguments: argparse.Namespace, keys: ApiKeys) -> None:
-    from services.database.models import now
-
     row, key = await keys.create(
         owner=arguments.owner,
         name=arguments.name,
         scopes=arguments.scope or ("read", "render"),
         limits=dict(_limit(each) for each in arguments.limit),
-        expires_at=None if arguments.expires is None else now() + arguments.expires,
+        lasts=arguments.expires,
     )
-    _tell(arguments, row, key)
+    _tell(arguments, row, key, await keys.now())
 
 
 async def _rotate(arguments: argparse.Namespace, keys: ApiKeys) -> None:
-    from services.database.models import now
-
-    expires_at = None if arguments.expires is None else now() + arguments.expires
-    _tell(arguments, *await keys.rotate(arguments.id, overlap=arguments.overlap, expires_at=expires_at))
+    made = await keys.rotate(arguments.id, overlap=arguments.overlap, lasts=arguments.expires)
+    _tell(arguments, *made, await keys.now())
 
 
-def _tell(arguments: argparse.Namespace, row: KeyRow, key: str) -> None:
+def _tell(arguments: argparse.Namespace, row: KeyRow, key: str, at: datetime) -> None:
     """Print the key alone on standard output, for scripts; the note that it is shown once goes to standard error."""
     if arguments.json:
-        print(json.dumps(_facts(row) | {"key": key}))
+        print(json.dumps(_facts(row, at) | {"key": key}))
         return
     print(key)
     print(f"key {row.id} of {row.owner}: store it, it is not shown again", file=sys.stderr)
 
 
 async def _list(arguments: argparse.Namespace, keys: ApiKeys) -> None:
-    rows = await keys.all()
+    rows, at = await keys.all(), await keys.now()
     if arguments.json:
-        print(json.dumps([_facts(row) for row in rows]))
+        print(json.dumps([_facts(row, at) for row in rows]))
     elif not rows:
         print("no keys; motes keys create --owner NAME makes one")
     else:
         headings = ("KEY", "OWNER", "NAME", "SCOPES", "LIMITS", "CREATED", "EXPIRES", "STATE")
-        print_table(headings, (_line(row) for row in rows))
+        print_table(headings, (_line(row, at) for row in rows))
 
 
 async def _revoke(arguments: argparse.Namespace, keys: ApiKeys) -> None:
@@ -167,8 +163,8 @@ async def _revoke(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     print(f"key {row.id} of {row.owner}: revoked; it stops working within five seconds")
 
 
-def _line(row: KeyRow) -> tuple[object, ...]:
-    facts = _facts(row)
+def _line(row: KeyRow, at: datetime) -> tuple[object, ...]:
+    facts = _facts(row, at)
     limits = ", ".join(f"{name}={value:g}" for name, value in row.limits.items())
     moments = (
         None if each is None else f"{each.astimezone():%Y-%m-%d %H:%M}" for each in (row.created_at, row.expires_at)
@@ -176,7 +172,7 @@ def _line(row: KeyRow) -> tuple[object, ...]:
     return (row.id, row.owner, row.name or None, ", ".join(row.scopes), limits or None, *moments, facts["state"])
 
 
-def _facts(row: KeyRow) -> dict[str, Any]:
+def _facts(row: KeyRow, at: datetime) -> dict[str, Any]:
     """A key's properties as plain data."""
     from services.auth.api_keys import state_of
 
@@ -184,7 +180,7 @@ def _facts(row: KeyRow) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ("id", "owner", "name", "scopes", "limits")},
         **{name: None if each is None else each.isoformat(timespec="seconds") for name, each in moments.items()},
-        "state": state_of(row),
+        "state": state_of(row, at),
     }
 
 

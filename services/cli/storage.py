@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
@@ -23,7 +24,7 @@ EXAMPLES = """\
 examples:
   motes storage show
   motes storage gc --dry-run
-  motes storage gc --data /srv/motes
+  motes storage gc --all --data /srv/motes
 """
 
 
@@ -33,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="how many bytes of what kind there are, and whose they are")
     show.set_defaults(do=_show)
     gc = commands.add_parser("gc", help="remove what the MOTES_KEEP_… settings say, and files that nothing refers to")
-    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    gc.add_argument("--dry-run", action="store_true", help="only say what is due")
+    gc.add_argument(
+        "--all", action="store_true", help="all that is due, however much; without it a run removes a tenth"
+    )
     gc.set_defaults(do=_gc)
     for command in (show, gc):
         command.add_argument("--json", action="store_true", help="print it as JSON")
@@ -98,7 +102,7 @@ async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions
     logs.set_up(form=settings.log_format, level=settings.log_level)
     janitor = Janitor(settings, sessions, storage)
     try:
-        report = await (janitor.dry_run() if arguments.dry_run else janitor.gc())
+        report = await (janitor.dry_run() if arguments.dry_run else janitor.gc(everything=arguments.all))
     except BusyError:
         raise MotesError("a worker is running retention right now; try again in a minute") from None
     freed = [
@@ -110,4 +114,6 @@ async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions
         return
     if freed:
         print_table(("WHY", "WHAT", "NUMBER", "BYTES"), (tuple(each.values()) for each in freed))
+    if report.is_capped:
+        print("more is due than one run removes: motes storage gc --all removes it at once", file=sys.stderr)
     print(f"{'would have ' if arguments.dry_run else ''}{report}")

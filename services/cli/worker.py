@@ -26,15 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, default=available_cores(), help="tasks at a time, a process each (default: one per core)"
     )
-    parser.add_argument(
-        "--name", help="a name that it keeps when it is started again, to take back at once what it was doing"
-    )
+    parser.add_argument("--name", help="for people, in logs and lists of tasks (default: its process id)")
     parser.add_argument("--nice", type=int, default=0, help="how far rendering gives way to other processes, 0 to 19")
     parser.add_argument(
         "--metrics-port", type=int, help="where Prometheus may ask it (default: $MOTES_METRICS_PORT, or nowhere)"
     )
-    # For the supervisor: its workers share one fork server.
+    # For the supervisor: its workers share one fork server, and take back at once what they held when they were killed.
     parser.add_argument("--fork-server", metavar="FD", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--identity", help=argparse.SUPPRESS)
     add_data_argument(parser)
 
 
@@ -50,4 +49,5 @@ def run(arguments: argparse.Namespace) -> None:
     logs.set_up(form=settings.log_format, level=settings.log_level)
     prepare(settings)
     shared = None if arguments.fork_server is None else socket.socket(fileno=arguments.fork_server)
-    work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice, fork_server=shared)
+    who = {"name": arguments.name, "identity": arguments.identity}
+    work(settings, size=arguments.size, **who, nice=arguments.nice, fork_server=shared)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from services.database.clock import give_clock
+from services.database.clock import DatabaseClock, give_clock
 from services.observability import metrics
 
 _IDLE_TIMEOUT = 10.0  # seconds that a transaction may idle before PostgreSQL rolls it back
@@ -35,11 +35,15 @@ _transaction: ContextVar[_Transaction | None] = ContextVar("transaction", defaul
 
 
 class Sessions:
-    """Database sessions: ``sessions()`` to read, ``sessions.begin()`` to write in one transaction."""
+    """Database sessions: ``sessions()`` to read, ``sessions.begin()`` to write in one transaction.
+
+    ``clock`` is the database's clock.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._reading = async_sessionmaker(engine, expire_on_commit=False)
         self._writing = async_sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
+        self.clock = DatabaseClock(self)
 
     def __call__(self) -> AsyncSession:
         """A session for reading."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -26,12 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
 
-from services.database.clock import UtcDateTime
+from services.database.clock import UtcDateTime, db_now
 
-
-def now() -> datetime:
-    """The current time, UTC."""
-    return datetime.now(UTC)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def new_id() -> str:
@@ -39,15 +35,17 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def uuid7() -> str:
-    """A UUID version 7: sorts after those made before it, to a quarter of a microsecond."""
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
-    return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
+def uuid7(at: datetime, number: int = 0) -> str:
+    """A UUID version 7 of a moment, the database's: sorts after those of earlier ones, and of the same with lower
+    numbers, which are below 2^20.
+    """
+    milliseconds, rest = divmod((at - _EPOCH) // _MICROSECOND, 1000)
+    moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1000) << 64
+    return str(uuid.UUID(int=moment | 2 << 62 | number << 42 | secrets.randbits(42)))
 
 
 def id_timestamp(id_: str) -> datetime:
-    """When a ``uuid7`` was made."""
+    """The moment of a ``uuid7``, to a millisecond."""
     return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
@@ -81,7 +79,7 @@ class SystemRow(Base):
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
     revision: Mapped[int] = mapped_column(Integer, default=1)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     shown: Mapped[str | None] = mapped_column(Text, deferred=True)  # see services.api.system_statuses
     shown_as: Mapped[str | None] = mapped_column(String(64))  # of what it was made
     size: Mapped[int | None] = mapped_column(Integer)  # bytes of what is shown; null until that is known
@@ -99,7 +97,7 @@ class AudioRow(Base):
     sample_rate: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # what is cut, damaged or changed
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class UploadRow(Base):
@@ -110,8 +108,8 @@ class UploadRow(Base):
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class AssetRow(Base):
@@ -125,7 +123,7 @@ class AssetRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)  # bytes as stored
     file_digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file as stored; null if not known
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.media.assets.facts
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class AssetClaimRow(Base):
@@ -141,8 +139,8 @@ class AssetClaimRow(Base):
     sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
     id = synonym("sha256")  # as pages call it
     name: Mapped[str] = mapped_column(String(200))  # of the owner's file
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class ResumableUploadRow(Base):
@@ -204,7 +202,7 @@ class CorrectionRow(Base):
     sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
     digest: Mapped[str | None] = mapped_column(String(64))  # of the document; null: a file tells, from before
     size: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of the document
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class KeyRow(Base):
@@ -218,7 +216,7 @@ class KeyRow(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(JSON)
     limits: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # where they differ from the defaults
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -302,7 +300,7 @@ class JobRow(Base):
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     remade: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # times that files of it were lost
     reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its result was lost, see jobs.lost_files
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -334,7 +332,7 @@ class TaskRow(Base):
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
     )
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)  # a uuid7
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer, default=0)
@@ -373,8 +371,8 @@ class ArtefactRow(Base):
     digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file; null if not known
     overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # see ecs_core.flashes
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class EventRow(Base):
@@ -411,8 +409,8 @@ class DeliveryRow(Base):
     owner: Mapped[str | None] = mapped_column(String(64))  # of the job
     host: Mapped[str | None] = mapped_column(String(300))  # of the URL, with its port; empty if it has none
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # while a worker sends it
-    next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class BreakerRow(Base):
@@ -450,7 +448,8 @@ class IdempotencyRow(Base):
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    holder: Mapped[str | None] = mapped_column(String(36))  # the process that is answering; empty: nobody is
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     owner: Mapped[str] = mapped_column(String(64), default="", server_default="")
     size: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # bytes of the answer
 

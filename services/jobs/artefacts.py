@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnClause, delete, exists, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import FILE_OF_ARTEFACT, SCENE_OF_ARTEFACT, ArtefactRow, JobRow, now
+from services.database.models import FILE_OF_ARTEFACT, SCENE_OF_ARTEFACT, ArtefactRow, JobRow
 from services.storage.object_keys import (
     SINGLE_TASK_KINDS,
     light_key,
@@ -76,13 +77,12 @@ def as_artefact(row: ArtefactRow) -> Artefact:
 
 async def touch(sessions: Sessions, key: str) -> None:
     """Mark an artefact as used now. Cheap to call often."""
-    fresh = now() - TOUCH_EVERY
     async with sessions() as session:
-        mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < fresh)
+        mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < db_now(-TOUCH_EVERY))
         if await session.scalar(mine) is None:
             return
     async with sessions.begin() as session:
-        await session.execute(update(ArtefactRow).where(ArtefactRow.key == key).values(used_at=now()))
+        await session.execute(update(ArtefactRow).where(ArtefactRow.key == key).values(used_at=db_now()))
 
 
 async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:

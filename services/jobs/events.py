@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.clock import time_in
 from services.database.engine import Sessions
-from services.database.models import EventRow, JobRow, now
+from services.database.models import EventRow, JobRow
 from services.jobs.outputs import outputs_shown
 from services.observability import metrics
 from services.observability.logs import bound
@@ -20,8 +22,8 @@ COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene
 _log = logging.getLogger("motes.jobs")
 
 
-def to_payload(job: JobRow) -> dict[str, Any]:
-    """What an event says of a job."""
+def to_payload(job: JobRow, at: datetime) -> dict[str, Any]:
+    """What an event says of a job; ``at`` is the database's time."""
     return {
         "system_id": job.system_id,
         "status": job.status,
@@ -31,19 +33,19 @@ def to_payload(job: JobRow) -> dict[str, Any]:
         "frames": job.frames,
         "frames_done": job.frames_done,
         "start": job.start,
-        "seconds_left": seconds_left(job),
+        "seconds_left": seconds_left(job, at),
         "error": job.error,
         "outputs": outputs_shown(job),
     }
 
 
-def seconds_left(job: JobRow) -> float | None:
+def seconds_left(job: JobRow, at: datetime) -> float | None:
     """Estimated seconds for the remaining frames, at the rate so far; None if unknown."""
     if job.status == "completed":
         return 0.0
     if job.status != "rendering" or job.rendering_at is None or not job.frames_done:
         return None
-    spent = (now() - job.rendering_at).total_seconds()
+    spent = (at - job.rendering_at).total_seconds()
     return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
 
 
@@ -52,9 +54,9 @@ def progress_state(job: JobRow) -> tuple[Any, ...]:
     return job.progress, job.stage_progress, job.stage, job.frames, job.error, job.outputs
 
 
-def record_event(session: AsyncSession, job: JobRow) -> None:
+async def record_event(session: AsyncSession, job: JobRow) -> None:
     """Record the job's present state as an event; followers see it after the commit."""
-    session.add(EventRow(job_id=job.id, data=to_payload(job)))
+    session.add(EventRow(job_id=job.id, data=to_payload(job, await time_in(session))))
 
 
 async def events_since(sessions: Sessions, job: str, event: int) -> list[EventRow]:

@@ -18,7 +18,8 @@ from itertools import accumulate
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import OPEN, JobRow, TaskRow, now
+from services.database.clock import db_now
+from services.database.models import OPEN, JobRow, TaskRow
 
 WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers while every priority has work
 
@@ -39,7 +40,7 @@ def segment_times(job: JobRow, segments: Sequence[int]) -> list[float]:
 async def current_virtual_time(session: AsyncSession) -> float:
     """The current virtual time: the lowest of the tasks that are running or could run."""
     # delayed tasks must not hold the clock back
-    possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
+    possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= db_now())
     first = select(TaskRow.virtual_time).where(possible).order_by(TaskRow.virtual_time).limit(1)
     lowest = [await session.scalar(first.where(TaskRow.status == status)) for status in ("ready", "running")]
     return min((each for each in lowest if each is not None), default=0.0)

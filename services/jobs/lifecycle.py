@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core import MotesError
 from services.auth.account import refund
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock
+from services.database.clock import time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
-from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now, renders_itself
+from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, renders_itself
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
 from services.jobs.events import log_job, record_event
 from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time
@@ -126,14 +127,14 @@ class Jobs:
             await lock(session, [(job, [row for row, _ in rendered])])
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
-            turn = await start_virtual_time(session, job.fairness_key, job.priority)
+            turn, at = await start_virtual_time(session, job.fairness_key, job.priority), await time_in(session)
             for row in (job, *(part for part, _ in parts)):
                 row.owner, row.seconds = row.owner or "", row.seconds or 0.0
                 row.virtual_time, row.cost = turn, 0.0
                 row.charged, row.charged_on, row.spent = 0.0, None, 0.0
                 row.status = row.stage = "queued"
                 row.progress = row.stage_progress = row.frames = row.frames_done = 0
-                row.created_at = now()
+                row.created_at = at
                 row.audio = row.scene.get("audio")
             for row, number in rendered:  # one output after the other
                 row.virtual_time, row.cost = turn, number / WEIGHTS[row.priority]
@@ -157,7 +158,7 @@ class Jobs:
             for row in (job, *(part for part, _ in parts)):
                 await need_assets(session, row)
             if parts:
-                record_event(session, job)
+                await record_event(session, job)
             for row, _ in rendered:
                 await start_job(session, row)
             on_commit(session, partial(log_job, job, "submitted"))
@@ -269,7 +270,7 @@ class Jobs:
             for each in rows if whole else [row]:
                 session.add(await first_task(session, each))
             row.outputs = outputs_from(row, await parts_of(session, row)) if whole else row.outputs
-            record_event(session, row)
+            await record_event(session, row)
             if whole:
                 await follow_parts(session, row.id)
             return True

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import struct
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from services.database.clock import uptime
 from services.storage.private_folders import private_folder
 
 _log = logging.getLogger("motes.queue")
@@ -109,7 +109,7 @@ class LocalQueue:
             Exception: any that ``do`` raises.
         """
         while True:
-            await asyncio.sleep(every - time.time() % every)
+            await asyncio.sleep(every - uptime() % every)
             await do()
 
     async def record_duration(self, kind: str, seconds: float) -> None:
@@ -145,6 +145,7 @@ class LocalQueue:
         """Send a worker's heartbeat; call it every few seconds."""
         with contextlib.suppress(OSError):
             self._life(worker).touch()
+            os.utime(self._life(worker), (uptime(), uptime()))  # nobody sets that clock
 
     async def unregister(self, worker: str) -> None:
         """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
@@ -163,7 +164,7 @@ class LocalQueue:
         alive = 0
         for path in (self._folder / "workers").iterdir():
             with contextlib.suppress(FileNotFoundError):  # it has just stopped
-                alive += time.time() - path.stat().st_mtime < _HEARTBEAT_TTL
+                alive += 0 <= uptime() - path.stat().st_mtime < _HEARTBEAT_TTL
         return alive
 
 

@@ -21,14 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
 from services.auth.account import settle
+from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
-from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
+from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, uuid7
 from services.jobs.artefacts import Artefact, as_artefact, finished_result, publish, segment_keys
 from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
 from services.jobs.slots import none_of, take_slot
+from services.jobs.task_memory import estimate_memory
 from services.jobs.transitions import (
     RENDERER_VERSION,
     changed,
@@ -69,6 +71,9 @@ class Claim:
     traceparent: str | None = None
     owner: str = ""
     reopened: bool = False  # as its result, or the poster of that, was lost
+    frames: int = 0  # of a segment
+    seconds: float = 0.0  # of the job's video, 0 if it has none
+    memory: int = 0  # bytes that it is expected to take
 
 
 class Tasks:
@@ -82,8 +87,10 @@ class Tasks:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
-    async def claim(self, worker: str) -> Claim | None:
+    async def claim(self, worker: str, *, memory: int | None = None) -> Claim | None:
         """Claim the ready task with the lowest virtual time; None if there is none for this worker.
+
+        Of those that are expected to take at most so many bytes of ``memory``; None: of all.
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
@@ -91,6 +98,8 @@ class Tasks:
         async with self._sessions.begin() as session:
             best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
             best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
+            if memory is not None:
+                best = best.where(TaskRow.memory <= memory)
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
@@ -101,21 +110,22 @@ class Tasks:
                     row.status = "done"
                     await session.flush()
                     continue
-                row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
+                row.status, row.worker, row.lease_until, row.done = "running", worker, db_now(self._lease), 0
                 if row.kind in ("plan", *SINGLE_TASK_KINDS):
                     await session.refresh(job, with_for_update=True)
                     begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
                     if job.status in OPEN and (job.status, job.stage) != begun:
                         if job.status == "queued" and job.kind == "video":
-                            waited = max(0.0, (now() - id_timestamp(row.id)).total_seconds())
-                            on_commit(session, partial(metrics.job_begun, waited))
+                            waited = await time_in(session) - id_timestamp(row.id)
+                            on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
                         job.status, job.stage = begun
                         await tell(session, job)
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
                 about = job.traceparent, job.owner, job.reopened_at is not None
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about)
+                size = (row.frames, job.seconds, row.memory)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about, *size)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
@@ -124,7 +134,7 @@ class Tasks:
         ``done`` is in frames for a segment, otherwise in percent.
         """
         async with self._sessions.begin() as session:
-            kept = _fenced_update(claim).values(lease_until=now() + self._lease, done=done)
+            kept = _fenced_update(claim).values(lease_until=db_now(self._lease), done=done)
             if not changed(await session.execute(kept)):
                 return False
             return await update_progress(session, claim.job)
@@ -148,29 +158,31 @@ class Tasks:
             if job.status not in OPEN:
                 return
             _check_admitted(job, sum(segments))
-            before = progress_state(job)
-            job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
+            before, at = progress_state(job), await time_in(session)
+            job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or at
             job.start = start if start is not None else job.start
             if seconds is not None:
                 await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
-            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=at)
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
             # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = segment_times(job, segments)
+            memory = estimate_memory(job.scene, "segment", seconds=job.seconds)
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
-                row = TaskRow(
-                    job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
-                )
+                row = TaskRow(id=uuid7(at, number), job_id=job.id, kind="segment", number=number, status="waiting")
+                row.frames, row.virtual_time, row.memory = frames, turn, memory
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
             if not known:
-                session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+                memory = estimate_memory(job.scene, "join", seconds=job.seconds)
+                join = TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting", memory=memory)
+                session.add(join)
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)
@@ -182,7 +194,7 @@ class Tasks:
             row = (await session.scalars(found.with_for_update())).one_or_none()
             if row is None or row.status != "waiting":  # the job may be over
                 return None
-            row.status, row.queued_at = "ready", now()
+            row.status, row.queued_at = "ready", db_now()
             return row
 
     async def finish(self, claim: Claim, made: Artefact | None = None, *more: Artefact) -> bool:
@@ -208,7 +220,7 @@ class Tasks:
         async with self._sessions.begin() as session:
             flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
             turn = await current_virtual_time(session)
-            if not changed(await session.execute(flip.values(status="ready", virtual_time=turn, queued_at=now()))):
+            if not changed(await session.execute(flip.values(status="ready", virtual_time=turn, queued_at=db_now()))):
                 return None
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
@@ -275,7 +287,7 @@ class Tasks:
         of these fail the job.
         """
         async with self._sessions.begin() as session:
-            later = now() + RETRY_DELAY if wait or wrong else None
+            later = db_now(RETRY_DELAY) if wait or wrong else None
             counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
             given = _fenced_update(claim).values(**_REQUEUED, **counted, not_before=later)
             if not changed(await session.execute(given)):
@@ -313,9 +325,8 @@ class Tasks:
     async def expire_leases(self) -> int:
         """Requeue tasks whose lease has expired; returns how many."""
         async with self._sessions.begin() as session:
-            # A lease far in the future means that the clock was set back.
-            over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
-            return await _requeue_running(session, and_(TaskRow.status == "running", over), "expired")
+            over = and_(TaskRow.status == "running", TaskRow.lease_until < db_now())
+            return await _requeue_running(session, over, "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Requeue what a worker of this name held before it restarted; returns how many."""
@@ -327,14 +338,15 @@ class Tasks:
     async def next_to_enqueue(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; marks them as queued."""
         async with self._sessions() as session:
-            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.virtual_time, TaskRow.id)
+            unqueued = or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < db_now(-REQUEUE_AFTER))
+            first = select(TaskRow, unqueued).join(JobRow, JobRow.id == TaskRow.job_id)
             first = first.where(TaskRow.status == "ready", _is_due(), self._is_renderable())
-            rows = list(await session.scalars(first.limit(QUEUE_LIMIT)))
-        rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
+            first = first.order_by(TaskRow.virtual_time, TaskRow.id).limit(QUEUE_LIMIT)
+            rows = [row for row, is_unqueued in await session.execute(first) if is_unqueued]
         if rows:
             async with self._sessions.begin() as session:
                 mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
-                await session.execute(mine.values(queued_at=now()))
+                await session.execute(mine.values(queued_at=db_now()))
         return rows
 
     async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
@@ -363,9 +375,8 @@ async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> in
 
 
 def _is_due() -> Any:
-    """Condition: the task need not wait, or only waits because the clock was set back."""
-    moment = TaskRow.not_before
-    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * RETRY_DELAY)
+    """Condition: the task need not wait."""
+    return or_(TaskRow.not_before.is_(None), TaskRow.not_before <= db_now())
 
 
 def _fenced_update(claim: Claim) -> Any:

@@ -14,6 +14,7 @@ from ecs_core import SceneError
 from ecs_core.flashes.flashing import Flashing, flash_warning
 from ecs_core.rendering.overdraw import overdraw_warning
 from services.auth.account import refund
+from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import (
     OPEN,
@@ -28,8 +29,8 @@ from services.database.models import (
     JobRow,
     TaskRow,
     UploadRow,
-    now,
     renders_itself,
+    uuid7,
 )
 from services.jobs.artefacts import finished_result, result_size
 from services.jobs.events import log_job, progress_state, record_event, report_end, to_payload
@@ -44,6 +45,7 @@ from services.jobs.outputs import (
     state_of_parts,
 )
 from services.jobs.render_spec import VERSION_LENGTH
+from services.jobs.task_memory import estimate_memory
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
 
@@ -68,18 +70,29 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
 
 async def first_task(session: AsyncSession, job: JobRow) -> TaskRow:
     """The first task of a job: its plan, or its only task."""
+    kind = job.kind if job.kind in SINGLE_TASK_KINDS else "plan"
     return TaskRow(
+        id=uuid7(await time_in(session)),
         job_id=job.id,
-        kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan",
+        kind=kind,
+        memory=estimate_memory(job.scene, kind, seconds=await _seconds(session, job)),
         virtual_time=job.virtual_time,
         status="ready" if await may_plan(session, job) else "waiting",
     )
 
 
+async def _seconds(session: AsyncSession, job: JobRow) -> float:
+    """How long a job's video is, or the song that it analyses."""
+    if job.kind in ("frame", "analysis", "curves") and job.scene.get("audio") is not None:
+        song = await session.get(AudioRow, job.scene["audio"])
+        return 0.0 if song is None else song.duration
+    return float(job.scene.get("at", job.seconds or 0.0))
+
+
 async def tell(session: AsyncSession, job: JobRow) -> None:
     """Record what has become of a job as an event; that of a part changes its whole, whose event it is."""
     if job.whole_id is None:
-        record_event(session, job)
+        await record_event(session, job)
     else:
         await follow_parts(session, job.whole_id)
 
@@ -102,7 +115,8 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
         setattr(whole, name, value)
     whole.outputs = outputs_from(whole, parts)
     if was_queued and whole.status != "queued" and whole.reopened_at is None:
-        on_commit(session, partial(metrics.job_begun, max(0.0, (now() - whole.created_at).total_seconds())))
+        waited = await time_in(session) - whole.created_at
+        on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
     over = next((part for part in parts if part.status in RETRYABLE), None)
     if over is not None:
         name = next(each["name"] for each in whole.outputs if each["job"] == over.id)
@@ -114,7 +128,7 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
         await _finish(session, whole, "completed")
         await _record_end(session, whole)
     elif progress_state(whole) != before:
-        record_event(session, whole)
+        await record_event(session, whole)
 
 
 async def end_left_parts(sessions: Sessions) -> int:
@@ -168,7 +182,7 @@ async def whole_is_open(session: AsyncSession, job: JobRow) -> bool:
 
 async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
     """Complete a job, as its result exists; another job of the same scene may have made it."""
-    result.used_at = now()
+    result.used_at = db_now()
     if not job.frames:
         alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key, renders_itself())
         job.frames = await session.scalar(alike) or 0
@@ -220,21 +234,22 @@ async def _finish(session: AsyncSession, job: JobRow, status: str) -> None:
     await session.execute(delete(JobAssetRow).where(JobAssetRow.job_id == job.id))
     job.has_history = True
     job.status = job.stage = status
-    job.ended_at = now()
+    job.ended_at = await time_in(session)
     if status == "completed":
         job.progress = job.stage_progress = 100
         job.error = None
 
 
 async def _record_end(session: AsyncSession, job: JobRow) -> None:
-    record_event(session, job)
+    await record_event(session, job)
     again = job.reopened_at is not None and job.status == "completed"
     on_commit(session, partial(log_job, job, "completed again") if again else partial(report_end, job))
     if job.webhook_url is not None and not (again and await _was_told(session, job)):
+        assert job.ended_at is not None
         payload = {
             "type": f"job.{job.status}",
-            "timestamp": now().isoformat(),
-            "data": {"job_id": job.id, **to_payload(job)},
+            "timestamp": job.ended_at.isoformat(),
+            "data": {"job_id": job.id, **to_payload(job, job.ended_at)},
         }
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{job.status}", payload=payload))
 
@@ -272,7 +287,7 @@ async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> Non
     if await session.get(AudioRow, sha256) is None:
         raise SceneError("the song is gone; upload it again")
     mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)
-    await session.execute(mine.values(used_at=now()))
+    await session.execute(mine.values(used_at=db_now()))
 
 
 async def use_assets(session: AsyncSession, assets: Mapping[str, str], owner: str) -> None:
@@ -289,7 +304,7 @@ async def use_assets(session: AsyncSession, assets: Mapping[str, str], owner: st
         if row is None or row.digest != digest:
             raise SceneError(f"asset:{sha256} is gone; upload it again")
     mine = update(AssetClaimRow).where(AssetClaimRow.sha256.in_(assets), AssetClaimRow.owner == owner)
-    await session.execute(mine.values(used_at=now()))
+    await session.execute(mine.values(used_at=db_now()))
 
 
 def of_kind(job: str, kind: str) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, model_validator
 
 from ecs_core.errors import AudioError
+from ecs_core.heartbeat import beat
 from ecs_core.song_file.layouts import MOST_CHANNELS, positions
 from ecs_core.song_file.tracks import RATES
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
@@ -88,6 +89,7 @@ class DecodedSong:
     def _next(self, *, channels: int) -> F32 | _Begin | _End:
         """The next samples or message."""
         message = self._process.receive(max_bytes=4 * channels * CHUNK_SAMPLES)
+        beat()
         try:
             if isinstance(message, Text):
                 return _MESSAGE.validate_json(message.json)

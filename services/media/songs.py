@@ -20,8 +20,9 @@ from ecs_core.song_file.tags import SongTags
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, check_limit
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
+from services.database.clock import time_in
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import AudioRow, UploadRow, now
+from services.database.models import AudioRow, UploadRow
 from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.media.probe import probe
 from services.media.song_tags import read_tags
@@ -211,7 +212,7 @@ class Songs:
         """Mark a song as used by the caller's owner; it becomes theirs, if their quota allows."""
         if not await session.scalar(select(_is_of(caller.owner, row.sha256))):
             await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
-        await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
+        await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=await time_in(session)))
 
 
 def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, Any]) -> None:

@@ -118,6 +118,12 @@ _FREED = _counter(
     by=_BOTH,
 )
 
+CLOCK_SKEW = _gauge(
+    "motes_clock_skew_seconds",
+    "By how much the clock of the process is ahead of the database's, which counts; negative: behind.",
+    by=_BOTH,
+)
+
 # Exposed by the API.
 REQUESTS = _counter(
     "motes_http_requests_total",
@@ -194,6 +200,18 @@ _RETRIED = _counter(
     "reason",
     by=[WORKER],
 )
+_HUNG = _counter(
+    "motes_children_hung_total",
+    "Processes of tasks that were killed, as they made no progress or took absurdly long.",
+    "kind",
+    by=[WORKER],
+)
+_GIVEN_UP = _counter(
+    "motes_children_given_up_total",
+    "Processes of tasks that were killed and did not end, as the kernel waits for a disk or a network; they keep their "
+    "memory until they do.",
+    by=[WORKER],
+)
 _LEASES = _counter(
     "motes_leases_lost_total",
     "Leases of tasks that ended before the task did: expired, or reclaimed by the same worker started again.",
@@ -204,6 +222,12 @@ FILES_LOST = _counter(
     "motes_files_lost_total",
     "Files that were gone, short or changed in storage when they were met; they are made again.",
     by=[API, WORKER],
+)
+_HELD_BACK = _counter(
+    "motes_retention_held_back_total",
+    "What a run of retention left for the next one, as it was more than a run deletes; counted by each run anew.",
+    "kind",
+    by=[WORKER],
 )
 _DELIVERIES = _counter(
     "motes_webhook_deliveries_total",
@@ -217,7 +241,12 @@ _OUTCOMES = ("completed", "failed", "cancelled")
 for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
+    (_HUNG, ("plan", "segment", "join", "frame", "analysis", "curves")),
     (_LEASES, ("expired", "reclaimed")),
+    (
+        _HELD_BACK,
+        ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories", "requests"),
+    ),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):
     for _value in _values:
@@ -333,10 +362,25 @@ def task_retried(reason: str) -> None:
     _RETRIED.labels(reason).inc()
 
 
+def child_hung(kind: str) -> None:
+    """Count a process that was killed as it hung."""
+    _HUNG.labels(kind).inc()
+
+
+def child_given_up() -> None:
+    """Count a process that was killed and does not end."""
+    _GIVEN_UP.inc()
+
+
 def leases_lost(reason: str, number: int) -> None:
     """Count leases that expired or were reclaimed."""
     _LEASES.labels(reason).inc(number)
     _RETRIED.labels("lost").inc(number)
+
+
+def retention_held_back(kind: str, number: int) -> None:
+    """Count what one run of retention left for the next one."""
+    _HELD_BACK.labels(kind).inc(number)
 
 
 def webhook_attempted(outcome: str) -> None:

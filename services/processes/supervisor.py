@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import select
 import signal
 import socket
@@ -25,6 +26,7 @@ from ecs_core.errors import MotesError
 from services.processes.data_folder import locked, webhook_secret
 from services.processes.fork_server_command import fork_server_command, fork_server_environment
 from services.processes.listener import listen, url_of
+from services.processes.memory_limit import worker_memory
 from services.processes.orphans import adopt_orphans, end_orphans, reap_orphans
 from services.processes.program import SIGNALS, Program, close_all_but, forked
 from services.settings import ServiceSettings
@@ -61,7 +63,7 @@ def serve(
         held.enter_context(locked(settings.data))
         listener = held.enter_context(listen(settings.host, settings.port))
         private = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="motes-")))
-        environment = environment_of(settings, private)
+        environment = environment_of(settings, private, workers=workers)
         asking, asked = map(held.enter_context, socket.socketpair())
         adopt_orphans()  # such as the process that decoders are forked from: when we have ended, nothing is left
         held.callback(end_orphans, _STOP_ORPHANS)
@@ -121,13 +123,15 @@ class _Signals:
         return not set(readable).isdisjoint(files)
 
 
-def environment_of(settings: ServiceSettings, private: Path) -> dict[str, str]:
+def environment_of(settings: ServiceSettings, private: Path, *, workers: int = 1) -> dict[str, str]:
     """The environment of the API and the workers. ``private`` is a folder that exists while they run.
 
-    Without ``MOTES_REDIS_URL`` there is no Redis, and the queue is in that folder.
+    Without ``MOTES_REDIS_URL`` there is no Redis, and the queue is in that folder. Without ``MOTES_WORKER_MEMORY`` so
+    many workers share what there is.
     """
     # The API inherits a socket, but whether it requires keys depends on the address that socket listens on.
     environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute()), "MOTES_HOST": settings.host}
+    environment.setdefault("MOTES_WORKER_MEMORY", str(worker_memory(workers)))
     environment.setdefault("MOTES_REDIS_URL", f"local://{private}/queue")
     if "MOTES_WEBHOOK_SECRET" not in environment:
         environment["MOTES_WEBHOOK_SECRET"] = webhook_secret(settings.data)
@@ -146,6 +150,7 @@ def _worker(
 ) -> Program:
     file = asking.fileno()
     arguments = ["worker", "--size", "1", "--name", str(number), "--fork-server", str(file)]
+    arguments += ["--identity", secrets.token_hex(8)]  # kept when it is restarted, as it is dead by then
     if settings.metrics_port is not None:
         arguments += ["--metrics-port", str(settings.metrics_port + number - 1)]
     return Program(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import (
     OPEN,
@@ -29,7 +30,6 @@ from services.database.models import (
     SystemRow,
     UploadRow,
     is_open,
-    now,
 )
 from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
@@ -48,6 +48,8 @@ from services.storage.object_keys import (
     song_lock,
 )
 from services.storage.object_store import Storage, StoredFile
+
+WHENEVER = datetime(9999, 1, 1, tzinfo=UTC)  # everything was last used before that
 
 
 class Deleter:
@@ -89,7 +91,7 @@ class Deleter:
             looks = list(await session.scalars(select(JobRow.id).where(*mine, JobRow.kind.not_in(VIDEOS))))
             whole = select(JobRow.whole_id).where(*mine, JobRow.whole_id.is_not(None)).distinct()
             wholes = list(await session.scalars(whole))
-            await session.execute(update(JobRow).where(*mine, JobRow.kind.in_(VIDEOS)).values(expired_at=now()))
+            await session.execute(update(JobRow).where(*mine, JobRow.kind.in_(VIDEOS)).values(expired_at=db_now()))
             for part_of in wholes:
                 await follow_parts(session, str(part_of))
             await delete_jobs(session, looks)

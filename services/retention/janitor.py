@@ -13,26 +13,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, update
-from sqlalchemy.exc import IntegrityError
-
 from services.database.engine import Sessions
-from services.database.models import IdempotencyRow, new_id, now
+from services.database.leases import acquire, release
+from services.database.models import new_id
 from services.database.tallies import fold
 from services.media.corrections import take_over
 from services.media.resumable import ResumableUploads
 from services.observability import metrics
+from services.retention.cap import Cap
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
-from services.retention.pruning import INTERNAL_PREFIX, Pruner
+from services.retention.pruning import Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
 from services.storage.object_store import Storage
 from services.storage.usage import plural
 
 _log = logging.getLogger("motes.retention")
-_LEASE = f"{INTERNAL_PREFIX}retention"
-_LEASE_TTL = timedelta(seconds=60)  # without renewal
+_LEASE, _LEASE_SECONDS = "retention", 60.0  # without renewal
 _RENEW_EVERY = 10.0  # seconds
 _THOROUGH_EVERY = timedelta(hours=1)
 
@@ -43,6 +41,8 @@ class Report:
 
     freed: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    is_capped: bool = False  # whether more was due
+    goes_on: bool = False  # whether the next run should look at everything again
 
     def add(self, reason: str, kind: str, number: int, size: int) -> None:
         """Add deleted items of one kind."""
@@ -85,27 +85,30 @@ class Janitor:
         """Run unless a run is in progress or ended less than ``patience`` seconds ago."""
         lately = timedelta(seconds=self._settings.keep_every / 2 if patience is None else patience)
         try:
-            async with self._leased(lately) as thorough:
-                _log.debug("retention started%s", ", thoroughly" if thorough else "")
-                _log_report(await self.collect(thorough=thorough))
+            async with self._leased(lately) as run:
+                _log.debug("retention started%s", ", thoroughly" if run.thorough else "")
+                report = await self.collect(thorough=run.thorough)
+                run.goes_on = report.goes_on
+                _log_report(report)
         except BusyError:
             pass
         except Exception:
             _log.exception("retention failed; it will be tried again")
 
-    async def gc(self) -> Report:
-        """Run now, thoroughly.
+    async def gc(self, *, everything: bool = False) -> Report:
+        """Run now, thoroughly; ``everything`` lifts the cap on what one run deletes.
 
         Raises:
             BusyError: another process is running retention.
         """
-        async with self._leased(timedelta(0), thorough=True):
-            report = await self.collect(thorough=True)
+        async with self._leased(timedelta(0), thorough=True) as run:
+            report = await self.collect(thorough=True, everything=everything)
+            run.goes_on = report.goes_on
             _log_report(report)
             return report
 
     async def dry_run(self) -> Report:
-        """Report what ``gc`` would delete, without deleting it."""
+        """Report all that is due, without deleting it."""
         report = Report()
         songs = set()
         for deletion in await self._policy.due():
@@ -121,81 +124,82 @@ class Janitor:
         report.rows = await self._pruner.due()
         return report
 
-    async def collect(self, *, thorough: bool) -> Report:
-        """Delete what is due; if ``thorough``, also orphans, work folders of dead processes, and old rows."""
-        report = Report()
+    async def collect(self, *, thorough: bool, everything: bool = False) -> Report:
+        """Delete what is due; if ``thorough``, also orphans, work folders of dead processes, and old rows.
+
+        What the cap (``services.retention.cap``) holds back waits for the next run, unless ``everything`` lifts it.
+        """
+        report, cap = Report(), Cap(lifted=everything)
         await fold(self._sessions)
-        for deletion in await self._policy.due(thorough=thorough):
+        for deletion in await self._policy.capped(await self._policy.due(thorough=thorough), cap):
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
         number, size = await self._uploads.expire()
         metrics.count_freed("expired", size)
         report.add("expired", "upload", number, size)
+        known = cap.held_back.total()
         if thorough:
-            orphans = await self._orphans.find()
+            orphans, files = await self._orphans.search()
+            cap.count("orphans", max(0, len(orphans) - cap.most(files)))
+            orphans = sorted(orphans, key=lambda each: each.file.modified)[: cap.most(files)]
             await self._orphans.remove(orphans)
             for orphan in orphans:
                 report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
             if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders):
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
-            report.rows = await self._pruner.prune()
+            report.rows = await self._pruner.prune(cap)
             await take_over(self._sessions, self._storage)
+        cap.report()
+        report.is_capped, report.goes_on = bool(cap.held_back), cap.held_back.total() > known
         return report
 
     @asynccontextmanager
-    async def _leased(self, lately: timedelta, *, thorough: bool = False) -> AsyncIterator[bool]:
-        """Hold the lease; yields whether the run should be thorough. Losing the lease is harmless: deletions are safe.
+    async def _leased(self, lately: timedelta, *, thorough: bool = False) -> AsyncIterator[_Run]:
+        """Hold the lease during a run. Losing it is harmless: deletions are safe.
 
         Raises:
             BusyError: another process holds the lease, or released it less than ``lately`` ago.
         """
         me = new_id()
-        swept = await self._acquire(me, lately)
-        thorough = thorough or swept is None or not timedelta(0) <= now() - swept < _THOROUGH_EVERY
+        state = await acquire(self._sessions, _LEASE, holder=me, seconds=_LEASE_SECONDS)
+        if state is None:
+            raise BusyError
+        at = await self._sessions.clock.ask()
+        ended, swept = (datetime.fromisoformat(state[name]) if state.get(name) else None for name in ("ended", "swept"))
+        run = _Run(thorough or swept is None or at - swept >= _THOROUGH_EVERY)
+        too_early = ended is not None and at - ended < lately
         holding = asyncio.create_task(self._renew(me))
         try:
-            yield thorough
-            swept = now() if thorough else swept
+            if too_early:
+                raise BusyError
+            yield run
+            ended = await self._sessions.clock.ask()
+            swept = ended if run.thorough and not run.goes_on else swept
         finally:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
-            answer = {"swept": None if swept is None else swept.isoformat()}
-            async with self._sessions.begin() as session:
-                await session.execute(
-                    update(IdempotencyRow).where(*_owned_lease(me)).values(answer=answer, created_at=now())
-                )
-
-    async def _acquire(self, me: str, lately: timedelta) -> datetime | None:
-        """Take the lease; returns the time of the last thorough run."""
-        try:
-            async with self._sessions.begin() as session:
-                row = await session.get(IdempotencyRow, _LEASE, with_for_update=True)
-                if row is None:
-                    session.add(IdempotencyRow(key=_LEASE, request=me, created_at=now()))
-                    return None
-                if abs(now() - row.created_at) < (
-                    _LEASE_TTL if row.answer is None or row.answer.get("doing") else lately
-                ):
-                    raise BusyError
-                swept = None if row.answer is None else row.answer.get("swept")
-                row.request, row.created_at = me, now()
-                row.answer = {"doing": True, "swept": swept}
-                return None if swept is None else datetime.fromisoformat(swept)
-        except IntegrityError:  # another process was faster
-            raise BusyError from None
+            moments = {"ended": ended, "swept": swept}
+            state = {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
+            await release(self._sessions, _LEASE, holder=me, state=state)
 
     async def _renew(self, me: str) -> None:
         while True:
             await asyncio.sleep(_RENEW_EVERY)
-            async with self._sessions.begin() as session:
-                await session.execute(update(IdempotencyRow).where(*_owned_lease(me)).values(created_at=now()))
+            try:
+                await acquire(self._sessions, _LEASE, holder=me, seconds=_LEASE_SECONDS)
+            except Exception:
+                _log.exception("renewing the lease of retention failed; it will be tried again")
+
+
+@dataclass
+class _Run:
+    """A run under the lease: whether it is thorough, and whether the next one should go on with it."""
+
+    thorough: bool
+    goes_on: bool = False
 
 
 def _log_report(report: Report) -> None:
     if report.freed or any(report.rows.values()):
         _log.info("%s", report)
-
-
-def _owned_lease(me: str) -> tuple[ColumnElement[bool], ...]:
-    return IdempotencyRow.key == _LEASE, IdempotencyRow.request == me

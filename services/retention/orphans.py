@@ -17,7 +17,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, ResumablePartRow, TaskRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, ResumablePartRow, TaskRow
 from services.observability import metrics
 from services.retention.analyses import analyses_in_use
 from services.retention.deletion import Deleter
@@ -57,17 +57,22 @@ class Orphans:
 
     async def find(self) -> list[Orphan]:
         """Find all orphans."""
-        limit, found = now() - self._grace, list[Orphan]()
+        return (await self.search())[0]
+
+    async def search(self) -> tuple[list[Orphan], int]:
+        """Find all orphans; also returns how many files there are."""
+        limit, found, seen = await asyncio.to_thread(self._storage.now) - self._grace, list[Orphan](), 0
         for folder, find in _FINDERS.items():
             batches = self._storage.list(folder)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                seen += len(batch)
                 old = [each for each in batch if each.modified < limit]
                 for few in _batches(old):
                     async with self._sessions() as session:
                         found += await find(session, few)
                         if folder == "analyses":
                             found += await self._old_analyses(session, few, limit)
-        return found
+        return found, seen
 
     async def _old_analyses(self, session: AsyncSession, files: Sequence[StoredFile], limit: datetime) -> list[Orphan]:
         """Of songs that there are: corrections that nobody needs, and analyses that are old."""

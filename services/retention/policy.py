@@ -29,9 +29,9 @@ from services.database.models import (
     SystemAssetRow,
     UploadRow,
     is_open,
-    now,
 )
 from services.jobs.artefacts import FILE, SCENE
+from services.retention.cap import Cap
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import SINGLE_TASK_KINDS, analyses_folder, result_name
@@ -69,6 +69,11 @@ class Item:
     artefacts: tuple[str, ...] = ()
     used: dict[str, datetime] = field(default_factory=dict, hash=False)
 
+    @property
+    def number(self) -> int:
+        """How many of its kind it is."""
+        return len(self.artefacts) if self.kind == "segment" else 1
+
 
 @dataclass(frozen=True)
 class Deletion:
@@ -83,6 +88,13 @@ class Deletion:
     unused_since: datetime
     owners: tuple[str, ...] | None = None
 
+    def first(self, number: int) -> Deletion:
+        """The deletion of the first so many of its segments, if there are more."""
+        if number >= self.item.number:
+            return self
+        item = replace(self.item, artefacts=self.item.artefacts[:number])
+        return replace(self, item=item, size=self.size * number // self.item.number)
+
 
 class RetentionPolicy:
     """Applies the rules to a database and a storage."""
@@ -93,7 +105,7 @@ class RetentionPolicy:
 
     async def due(self, *, thorough: bool = True) -> list[Deletion]:
         """What to delete now, in order; if ``thorough``, also songs and assets that nobody has."""
-        at = now()
+        at = await self._sessions.clock.ask()
         free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
         lacking = 0 if free is None else self._settings.free_of(total) - free
         old = self._limits(at)
@@ -122,6 +134,35 @@ class RetentionPolicy:
             lacking -= deletion.size
             found.append(deletion)
         return found
+
+    async def capped(self, due: Sequence[Deletion], cap: Cap) -> list[Deletion]:
+        """Of what is due, what one run deletes: of each kind what was least recently used."""
+        by_kind: dict[str, list[Deletion]] = {}
+        for deletion in sorted(due, key=lambda each: each.item.used_at):
+            by_kind.setdefault(deletion.item.kind, []).append(deletion)
+        going = dict[int, Deletion]()
+        for kind, mine in by_kind.items():
+            number = sum(deletion.item.number for deletion in mine)
+            left = number if number <= cap.most(0) else cap.most(await self._number(kind))
+            cap.count(f"{kind}s", max(0, number - left))
+            for deletion in mine:
+                if left > 0:
+                    going[id(deletion)] = deletion.first(left)
+                left -= deletion.item.number
+        return [going[id(deletion)] for deletion in due if id(deletion) in going]
+
+    async def _number(self, kind: str) -> int:
+        """How many items of a kind there are."""
+        which: dict[str, Any] = {
+            "song": select(func.count()).select_from(AudioRow),
+            "asset": select(func.count()).select_from(AssetRow),
+            "segment": select(func.count()).where(FILE == "segments"),
+            "video": select(func.count()).where(_is_video()),
+            "preview": select(func.count()).where(_is_preview()),
+            **{kind: select(func.count()).where(_is_result(kind)) for kind in SINGLE_TASK_KINDS},
+        }
+        async with self._sessions() as session:
+            return await session.scalar(which[kind]) or 0
 
     async def delete(self, deletion: Deletion) -> int:
         """Delete an item unless it was used meanwhile; returns the bytes freed."""
@@ -223,20 +264,37 @@ def _remaining(things: Iterable[Item], taken: Iterable[Deletion]) -> Iterator[It
     return (thing for thing in things if (thing.kind, thing.name, thing.artefacts) not in known)
 
 
+def _is_result(kind: str) -> ColumnElement[bool]:
+    """Condition: an artefact is the result of jobs of this kind."""
+    return FILE.in_([result_name(kind)[:8]])
+
+
+def _of_video() -> ColumnElement[bool]:
+    """Condition: an artefact's scene was rendered as a video, not only as a preview."""
+    return exists().where(JobRow.scene_key == SCENE, JobRow.kind.in_(VIDEOS))
+
+
+def _is_video() -> ColumnElement[bool]:
+    return and_(_is_result("video"), _of_video())
+
+
+def _is_preview() -> ColumnElement[bool]:
+    return and_(_is_result("video"), ~_of_video())
+
+
 async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Item]:
     """Items that no open job needs, last used before the limit of their kind."""
     idle = ~exists().where(JobRow.scene_key == SCENE, JobRow.status.in_(OPEN))
-    is_video = exists().where(JobRow.scene_key == SCENE, JobRow.kind.in_(VIDEOS))
     posters = aliased(ArtefactRow)  # each goes with its video
     of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
     whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)
     preview = and_(JobRow.kind == "preview", JobRow.status == "completed", JobRow.expired_at.is_(None))
     of_preview = select(literal("scenes/") + JobRow.scene_key + "/video.mp4").where(preview)
     for kind, which, bytes_of in (
-        ("video", and_(FILE == "video.mp", is_video), whole),
+        ("video", _is_video(), whole),
         # by their jobs, of which there are few, as no key tells one from a video
-        ("preview", and_(ArtefactRow.key.in_(of_preview), ~is_video), whole),
-        *((kind, FILE.in_([result_name(kind)[:8]]), ArtefactRow.size) for kind in SINGLE_TASK_KINDS),
+        ("preview", and_(ArtefactRow.key.in_(of_preview), _is_preview()), whole),
+        *((kind, _is_result(kind), ArtefactRow.size) for kind in SINGLE_TASK_KINDS),
     ):
         if (limit := limits[kind]) is not None:
             old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, select, text, update
 from sqlalchemy.orm import aliased
 
+from services.database.clock import db_now
 from services.database.engine import Sessions
 from services.database.models import (
     WITHOUT_RESULT,
@@ -17,13 +18,12 @@ from services.database.models import (
     IdempotencyRow,
     JobRow,
     TaskRow,
-    now,
 )
 from services.jobs.transitions import delete_jobs
+from services.retention.cap import Cap
 from services.settings import ServiceSettings
 
 _BATCH_SIZE = 200  # jobs per transaction, to keep transactions short
-INTERNAL_PREFIX = " "  # prefix of idempotency keys that are the service's own
 
 
 class Pruner:
@@ -40,14 +40,16 @@ class Pruner:
                 found[what] += await session.scalar(select(func.count()).select_from(table).where(where)) or 0
         return found
 
-    async def prune(self) -> dict[str, int]:
-        """Prune them; returns how many of each."""
+    async def prune(self, cap: Cap) -> dict[str, int]:
+        """Prune them, as many as the cap allows; returns how many of each."""
         gone = Counter[str]()
         for what, table, where in self._rules():
             key = table.key if table is IdempotencyRow else table.id
-            while True:
+            due, most = await self._numbers(table, where, cap)
+            cap.count(what, due - most)
+            while left := min(_BATCH_SIZE, most - gone[what]):
                 async with self._sessions.begin() as session:
-                    some = list(await session.scalars(select(key).where(where).limit(_BATCH_SIZE)))
+                    some = list(await session.scalars(select(key).where(where).limit(left)))
                     if what == "requests":
                         await session.execute(delete(table).where(key.in_(some), where))
                     elif what == "jobs":
@@ -62,32 +64,37 @@ class Pruner:
                         await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
                         await session.execute(update(JobRow).where(JobRow.id.in_(some)).values(has_history=False))
                 gone[what] += len(some)
-                if len(some) < _BATCH_SIZE:
+                if len(some) < left:
                     break
         return gone
 
+    async def _numbers(self, table: Any, where: Any, cap: Cap) -> tuple[int, int]:
+        """How many rows are due, and how many of these may go."""
+        async with self._sessions() as session:
+            due = await session.scalar(select(func.count()).select_from(table).where(where)) or 0
+            if due <= cap.most(0):
+                return due, due
+            return due, min(due, cap.most(await session.scalar(select(func.count()).select_from(table)) or 0))
+
     def _rules(self) -> list[tuple[str, Any, Any]]:
         """What to prune: name, table and condition."""
-        kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
+        kept, rules = self._settings, list[tuple[str, Any, Any]]()
         undelivered = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
         part = aliased(JobRow)  # of which none is kept or pruned alone
         kept_part = exists().where(part.whole_id == JobRow.id, part.status == "completed", part.expired_at.is_(None))
         gone = and_(text(WITHOUT_RESULT), ~undelivered, ~kept_part)
         if kept.keep_jobs:
-            rules.append(("jobs", JobRow, and_(_before(at, kept.keep_jobs, JobRow.ended_at), gone)))
+            rules.append(("jobs", JobRow, and_(_before(kept.keep_jobs, JobRow.ended_at), gone)))
         if kept.keep_previews:
-            looks = and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at))
+            looks = and_(JobRow.kind != "video", _before(kept.keep_previews, JobRow.ended_at))
             rules.append(("jobs", JobRow, and_(looks, gone)))
         if kept.keep_history:
-            ended = _before(at, kept.keep_history, JobRow.ended_at)
+            ended = _before(kept.keep_history, JobRow.ended_at)
             rules.append(("histories", JobRow, and_(ended, text("has_history"), ~undelivered)))
         if kept.keep_requests:
-            client_s = ~IdempotencyRow.key.startswith(INTERNAL_PREFIX)
-            rules.append(
-                ("requests", IdempotencyRow, and_(_before(at, kept.keep_requests, IdempotencyRow.created_at), client_s))
-            )
+            rules.append(("requests", IdempotencyRow, _before(kept.keep_requests, IdempotencyRow.created_at)))
         return rules
 
 
-def _before(at: datetime, seconds: int, moment: Any) -> Any:
-    return moment < at - timedelta(seconds=seconds)
+def _before(seconds: int, moment: Any) -> Any:
+    return moment < db_now(-timedelta(seconds=seconds))

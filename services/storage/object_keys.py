@@ -83,9 +83,14 @@ def scene_folder(scene_key: str) -> str:
     return f"scenes/{scene_key}/"
 
 
+def plans_folder(scene_key: str) -> str:
+    """What plan tasks leave of a scene."""
+    return f"scenes/{scene_key}/plans/"
+
+
 def plan_folder(scene_key: str, task: str) -> str:
     """What a plan task leaves for the segments of its own job."""
-    return f"scenes/{scene_key}/plans/{task}/"
+    return f"{plans_folder(scene_key)}{task}/"
 
 
 def plan_key(scene_key: str, task: str) -> str:

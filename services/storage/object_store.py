@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from ecs_core.heartbeat import beat
 from services.database.engine import outside_transactions
 from services.storage.presigned import presigned_url
 from services.storage.private_folders import private_folder, private_temporary_folders
@@ -30,6 +31,8 @@ from services.storage.reading import LocalReader, ObjectReader, StoredReader
 from services.storage.work_folders import remove_dead_work_folders
 
 _SCRATCH = "motes-scratch"
+_CLOCK = ".clock"  # a file that is written to learn the time
+_CHUNK = 8 << 20  # bytes that are sent at a time
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -82,7 +85,8 @@ class Storage:
         size = path.stat().st_size
         if self._folder is None:
             kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-            obstore.put(self._store, key, path, attributes={"Content-Type": kind})
+            sent = path if size <= _CHUNK else _chunks(path)
+            obstore.put(self._store, key, sent, attributes={"Content-Type": kind})
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
@@ -151,6 +155,7 @@ class Storage:
                 raise LostFileError(key) from None
             for chunk in found.stream():
                 copy.write(chunk)
+                beat()
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
@@ -199,6 +204,14 @@ class Storage:
         for batch in obstore.list(self._store, folder, chunk_size=1000):
             yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
 
+    def now(self) -> datetime:
+        """The time by the clock that dates files: that of the file system, or of the object store."""
+        if self._folder is None:
+            obstore.put(self._store, _CLOCK, b"")
+            return obstore.head(self._store, _CLOCK)["last_modified"]
+        with tempfile.TemporaryFile(dir=self.scratch) as file:
+            return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+
     def free(self) -> int | None:
         """Free bytes; None for an object store, which has no limit."""
         outside_transactions()
@@ -223,6 +236,13 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+            beat()
 
 
 def retry_reason(error: Exception) -> str | None:

@@ -108,9 +108,13 @@ class Deliverer:
         self._secrets = OwnerSecrets(sessions, settings.webhook_secret)
 
     async def run(self) -> None:
-        """Deliver for ever; returns at once without a secret or without usable certificates."""
-        if self._settings.webhook_secret is None:
-            return
+        """Deliver for ever, but nothing without a secret or without usable certificates. Never returns."""
+        if self._settings.webhook_secret is not None:
+            await self._run()
+        await asyncio.Event().wait()
+
+    async def _run(self) -> None:
+        """Deliver for ever; returns at once without usable certificates."""
         try:
             trust = self._trust or httpx.create_ssl_context()
         except OSError:

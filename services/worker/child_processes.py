@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import select
 import signal
@@ -12,11 +13,16 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from services.observability import metrics
 from services.processes.fork_server_command import fork_server_command, fork_server_environment
 
+_log = logging.getLogger("motes.worker")
+T = TypeVar("T")
+
 _EXIT_TIMEOUT = 0.2  # seconds for a killed process to exit
+_KILL_TIMEOUT = 20.0  # seconds for a killed process of a task to exit; it may hold gigabytes
 _TIMEOUT = 60.0  # seconds to fork a process, including the start of the fork server
 _MAX_LINE = 1 << 24  # bytes of a message
 _IDLE_SECONDS = 1.0  # seconds that an idle process waits for another segment
@@ -43,7 +49,8 @@ class ForkServer:
         self._children: set[Child] = set()
         self._starting = asyncio.Lock()  # of two tasks that find it dead only one restarts it
         self._idle: dict[Child, asyncio.TimerHandle] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
+        self._left: set[asyncio.Task[Any]] = set()  # each waits for a child that cannot be killed
 
     async def __aenter__(self) -> ForkServer:
         if self._shared is None:
@@ -54,6 +61,8 @@ class ForkServer:
         for child in list(self._idle):
             self._end(child)
         await asyncio.gather(*self._ending)
+        for task in self._left:
+            task.cancel()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -86,9 +95,15 @@ class ForkServer:
 
     def _end(self, child: Child) -> None:
         self._idle.pop(child).cancel()
-        task = asyncio.get_running_loop().create_task(child.stop())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        _keep(asyncio.get_running_loop().create_task(self.stop(child)), self._ending)
+
+    async def stop(self, child: Child) -> asyncio.Task[None] | None:
+        """End a child. If it cannot be killed it is left behind: then a task that ends when it does."""
+        if await child.stop():
+            return None
+        _log.error("process %d was killed and does not end: it is left behind", child.pid)
+        metrics.child_given_up()
+        return _keep(asyncio.get_running_loop().create_task(child.gone()), self._left)
 
     async def fork(self) -> Child:
         """Fork a new process.
@@ -128,6 +143,8 @@ class ForkServer:
             return child
         except TimeoutError:
             writer.close()
+            if process is not None and process.returncode is None:
+                process.kill()  # it hangs; the next one does not
             raise TimeoutError("the fork server takes too long") from None
         except (ValueError, ConnectionError, ProcessLookupError):  # it died before it sent anything
             writer.close()
@@ -155,6 +172,13 @@ class ForkServer:
             return self._process, self._control
 
 
+def _keep(task: asyncio.Task[T], among: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+    """Keep a task until it has ended: the loop alone does not."""
+    among.add(task)
+    task.add_done_callback(among.discard)
+    return task
+
+
 @dataclass(eq=False)
 class Child:
     """A process that does tasks, identified by a pidfd, as pids are reused."""
@@ -164,6 +188,8 @@ class Child:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     done: bool = False  # has finished its last task and can take another
+    is_given_up: bool = False  # was killed, and runs on
+    _timer: asyncio.TimerHandle | None = None
 
     async def messages(self, spec: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Give it a task; yield its messages until it has finished or died."""
@@ -178,23 +204,50 @@ class Child:
 
     def is_alive(self) -> bool:
         """Whether it can take a task."""
-        if self.writer.is_closing():
-            return False
+        return not self.writer.is_closing() and self._is_running()
+
+    def _is_running(self) -> bool:
         death = select.poll()
         death.register(self.process, select.POLLIN)
         return not death.poll(0)
 
     def kill(self) -> None:
-        """Kill it; its messages end once it is gone."""
+        """Kill it; its messages end once it is gone, or in a while: where the kernel waits for a dead disk, nothing
+        can kill it.
+        """
         self.done = False  # it is dying, so it must not be given another task
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+            self._send_kill()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_KILL_TIMEOUT, self._give_up)
 
-    async def stop(self) -> None:
-        """Kill it and wait until it is gone and writes no more files."""
+    def _send_kill(self) -> None:
+        signal.pidfd_send_signal(self.process, signal.SIGKILL)
+
+    def _give_up(self) -> None:
+        self.is_given_up = self._is_running()
+        self.writer.transport.abort()
+
+    async def stop(self) -> bool:
+        """Kill it and wait until it is gone and writes no more files; False if nothing can kill it now."""
         self.kill()
         with contextlib.suppress(ConnectionError):
             while await self.reader.read(1 << 16):
                 pass
+        assert self._timer is not None
+        self._timer.cancel()
         self.writer.close()
+        if self.is_given_up:
+            return False
         os.close(self.process)
+        return True
+
+    async def gone(self) -> None:
+        """Wait until a process that was given up has ended after all."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.process, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(self.process)
+            os.close(self.process)

@@ -2,7 +2,8 @@
 
 ``python -m services.worker.fork_server NICE WORKER`` has a Unix socket as its standard input. For each socket
 sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …}, {"lost": …} or {"error": …}. After the first of these it can take another task.
+JSON until {"done": true}, {"wait": …}, {"lost": …}, {"died": …} or {"error": …}. After the first of these it can take
+another task. While the task advances, it sends {"beat": number of steps done}; see ``services.worker.watchdog``.
 The fork server ends with its worker, the children when their socket closes.
 """
 
@@ -14,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -22,12 +24,14 @@ from typing import Any
 
 from services.media.sandbox.decoding_processes import decoding_server
 from services.observability.masking import masked
+from services.processes.child_memory import MemoryAllowance, is_out_of_memory
 from services.processes.fork_server_command import STORAGE
 from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
 _SHOWN = ("error", "wait", "trace")  # to clients and in logs
 _REPORT_EVERY = 0.2  # seconds between progress reports
+_BEAT_EVERY = 0.25  # seconds between heartbeats
 
 
 def main() -> None:
@@ -65,17 +69,19 @@ def main() -> None:
 
 def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError
+    from ecs_core.heartbeat import listen
     from services.storage.object_store import LostFileError, Storage, retry_reason
     from services.worker import task_runner
 
-    lines = connection.makefile("rw", encoding="utf-8")
+    lines, writing = connection.makefile("rw", encoding="utf-8"), threading.Lock()
 
     def say(message: Mapping[str, Any]) -> None:
         shown = {name: masked(value) if name in _SHOWN else value for name, value in message.items()}
-        lines.write(json.dumps(shown) + "\n")
-        lines.flush()
+        with writing:
+            lines.write(json.dumps(shown) + "\n")
+            lines.flush()
 
-    reported = 0.0
+    reported, allowance, spec = 0.0, MemoryAllowance(), dict[str, Any]()
 
     def report(message: Mapping[str, Any]) -> None:
         nonlocal reported
@@ -87,10 +93,12 @@ def _child(connection: socket.socket, storage_url: str) -> int:
 
     try:
         say({"pid": os.getpid()})
+        listen(lambda count: say({"beat": count}), every=_BEAT_EVERY)
         storage = Storage(storage_url)
         while line := lines.readline():  # until the worker closes the socket
             spec = json.loads(line)
             set_process_title(f"motes task {spec['task']}:{spec['attempt']}")
+            allowance.grant(spec.get("memory"))
             spent = task_runner.run(spec, storage, report)
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
@@ -100,11 +108,15 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
     except LostFileError as error:
         say({"lost": error.key, "trace": traceback.format_exc()})
-    except MotesError as error:
-        message = {"error": str(error)}
-        say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})
     except Exception as error:
-        if (reason := retry_reason(error)) is not None:
+        allowance.grant(None)  # to say so
+        if is_out_of_memory(error):
+            most = f" (limit {spec['memory'] // 10**6} MB)" if spec.get("memory") else ""
+            say({"died": f"ran out of memory{most}", "trace": traceback.format_exc()})
+        elif isinstance(error, MotesError):
+            message = {"error": str(error)}
+            say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})
+        elif (reason := retry_reason(error)) is not None:
             say({"wait": reason, "trace": traceback.format_exc()})
         else:
             say({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})

@@ -9,13 +9,17 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
+import sys
 import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import particle_types
+from services.database.clock_skew import SkewCheck
 from services.database.engine import open_database
 from services.database.migrations import NewerSchemaError, head_revision, schema_revision, upgrade
 from services.database.models import TaskRow
@@ -25,6 +29,8 @@ from services.jobs.task_queue import open_queue
 from services.jobs.tasks import Tasks
 from services.media.sandbox.self_check import check_sandbox
 from services.observability import metrics, traces
+from services.processes.loops import LoopEndedError, Loops
+from services.processes.memory_limit import worker_memory
 from services.retention.deletion import Deleter
 from services.retention.janitor import Janitor
 from services.settings import ServiceSettings
@@ -33,6 +39,7 @@ from services.storage.work_folders import work_folder
 from services.webhooks.delivery import Deliverer
 from services.worker.child_processes import ForkServer
 from services.worker.exporter import serve_metrics
+from services.worker.memory_budget import MemoryBudget
 from services.worker.task_executor import TaskExecutor
 
 _log = logging.getLogger("motes.worker")
@@ -42,7 +49,11 @@ _MAX_STRETCH = 3600.0  # seconds that one message may keep a slot
 
 
 class Worker:
-    """Does ``size`` tasks at a time. A worker restarted under the same ``name`` requeues what it held."""
+    """Does ``size`` tasks at a time.
+
+    ``name`` is for people. ``identity`` is made anew at each start; only who knows that its last bearer is dead, as the
+    supervisor does, gives the same again: the worker then requeues what that held.
+    """
 
     def __init__(
         self,
@@ -50,12 +61,14 @@ class Worker:
         *,
         size: int,
         name: str | None = None,
+        identity: str | None = None,
         nice: int = 0,
         fork_server: socket.socket | None = None,
     ) -> None:
         self._settings, self._size, self._nice, self._shared = settings, size, nice, fork_server
-        self._name = f"{socket.gethostname()}:{name or os.getpid()}"
+        self._name = f"{socket.gethostname()}:{name or os.getpid()}:{identity or secrets.token_hex(8)}"
         self._slots = asyncio.Semaphore(size)
+        self._memory = MemoryBudget(settings.worker_memory or worker_memory(1))
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._fallback_polls: set[asyncio.Task[Any]] = set()
@@ -67,6 +80,7 @@ class Worker:
 
         Raises:
             NewerSchemaError: a newer Motes upgraded the database.
+            LoopEndedError: a background loop ended, which the log explains.
         """
         traces.set_up()
         self._settings.data.mkdir(parents=True, exist_ok=True)
@@ -84,7 +98,7 @@ class Worker:
                 ForkServer(self._settings.storage, nice=self._nice, shared=self._shared) as self._fork_server,
                 open_queue(self._settings.redis_url) as self._queue,
             ):
-                metrics_server.enter_context(self._metrics_server())
+                exporting = metrics_server.enter_context(self._metrics_server())
                 self._executor = TaskExecutor(
                     self._settings,
                     self._sessions,
@@ -96,27 +110,33 @@ class Worker:
                     notify=self._enqueue,
                 )
                 await self._tasks.reclaim(self._name)
-                polling = asyncio.create_task(self._poll(stop))
-                consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
-                delivering = asyncio.create_task(Deliverer(self._sessions, self._settings).run())
-                janitor = Janitor(self._settings, self._sessions, self._storage)
-                housekeeping = asyncio.create_task(
-                    self._queue.run_periodically(janitor.tick, every=self._settings.keep_every)
-                )
-                cleaning = asyncio.create_task(janitor.run())
+                loops = Loops(on_end=stop.set)
+                self._start(loops, stop, exporting)
                 await stop.wait()
                 self._stopping = True
-                busy = {polling, consuming, delivering, housekeeping, cleaning, *self._running, *self._fallback_polls}
+                busy = {*self._running, *self._fallback_polls}
                 for task in busy:
                     task.cancel()
-                await asyncio.gather(*busy, return_exceptions=True)
+                await asyncio.gather(loops.stop(), *busy, return_exceptions=True)
                 await self._queue.unregister(self._name)
                 await self._tasks.reclaim(self._name)  # claims made while it was stopping
         await engine.dispose()
         if self._outdated is not None:
             raise self._outdated
+        loops.check()
 
-    def _metrics_server(self) -> contextlib.AbstractContextManager[None]:
+    def _start(self, loops: Loops, stop: asyncio.Event, exporting: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start everything that goes on until the worker stops."""
+        janitor = Janitor(self._settings, self._sessions, self._storage)
+        loops.start("polling", self._poll(stop))
+        loops.start("consuming", self._queue.consume(self.work, size=self._size))
+        loops.start("delivering", Deliverer(self._sessions, self._settings).run())
+        loops.start("housekeeping", self._queue.run_periodically(janitor.tick, every=self._settings.keep_every))
+        loops.start("cleaning", janitor.run())
+        loops.start("clock", SkewCheck(self._sessions).run())
+        loops.start("metrics", exporting())
+
+    def _metrics_server(self) -> contextlib.AbstractContextManager[Callable[[], Coroutine[Any, Any, None]]]:
         settings, fork_server = self._settings, self._fork_server
         return serve_metrics(
             host=settings.host,
@@ -136,7 +156,7 @@ class Worker:
                 if found is not None and found != head_revision():
                     self._outdated = NewerSchemaError(found)
                     stop.set()
-                    return
+                    await asyncio.Event().wait()  # until it is stopped
                 if lost := await self._tasks.expire_leases():
                     _log.warning("requeued %d tasks whose lease had expired", lost)
                 for row in await self._tasks.next_to_enqueue():
@@ -194,20 +214,25 @@ class Worker:
         """Claim and do the next task; False if there is none."""
         async with self._slots:
             # Waiters for a slot are not cancelled with its holder, and must not begin anything new.
-            claim = None if self._stopping else await self._tasks.claim(self._name)
-            if claim is None:
-                return False
-            if self._stopping:
-                await self._executor.requeue(claim)
-                return False
-            this = asyncio.current_task()
-            assert this is not None
-            self._running.add(this)
+            async with self._memory.claiming:
+                claim = None if self._stopping else await self._tasks.claim(self._name, memory=self._memory.free)
+                if claim is None:
+                    return False
+                held = self._memory.take(claim.memory)
             try:
-                await self._executor.execute(claim)
+                if self._stopping:
+                    await self._executor.requeue(claim)
+                    return False
+                this = asyncio.current_task()
+                assert this is not None
+                self._running.add(this)
+                try:
+                    await self._executor.execute(claim, held)
+                finally:
+                    self._running.discard(this)
+                return True
             finally:
-                self._running.discard(this)
-            return True
+                held.release()
 
     async def _enqueue(self, row: TaskRow | None) -> bool:
         """Notify workers of a task that has become ready; False if the queue is down."""
@@ -222,6 +247,7 @@ def run(
     *,
     size: int,
     name: str | None = None,
+    identity: str | None = None,
     nice: int = 0,
     fork_server: socket.socket | None = None,
 ) -> None:
@@ -236,7 +262,11 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await Worker(settings, size=size, name=name, nice=nice, fork_server=fork_server).run(stop)
+        worker = Worker(settings, size=size, name=name, identity=identity, nice=nice, fork_server=fork_server)
+        await worker.run(stop)
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(main())
+    except LoopEndedError:  # which is in the log
+        sys.exit(1)

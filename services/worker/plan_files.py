@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -23,9 +24,24 @@ from ecs_core.ecs.world import Snapshot
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot
 from ecs_core.video.format import Rates, VideoFormat
+from services.storage.object_store import LostFileError, Storage
 from services.worker.mapped_arrays import map_arrays, save_arrays
 
+T = TypeVar("T")
 _SNAPSHOT_VERSION = 2
+
+
+def loaded(storage: Storage, key: str, load: Callable[[Path], T]) -> T:
+    """What a file holds that a plan left, read by ``load``.
+
+    Raises:
+        LostFileError: it is gone or damaged.
+    """
+    with storage.file(key) as file:
+        try:
+            return load(file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise LostFileError(key) from error
 
 
 def save_plan(plan: RenderPlan, path: Path) -> None:

@@ -26,6 +26,7 @@ from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
+from services.processes.memory_limit import oom_kills
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import (
@@ -36,8 +37,12 @@ from services.storage.object_keys import (
 )
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
+from services.worker.deadlines import deadline_of
+from services.worker.memory_budget import Held, memory_limit_of
+from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 _log = logging.getLogger("motes.worker")
+_DELETE_TIMEOUT = 60.0  # seconds
 _RENEW_EVERY = 0.4  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
@@ -46,8 +51,11 @@ class _Attempt:
     """A claim, its child process, and the progress: frames of a segment, otherwise percent."""
 
     claim: Claim
+    watchdog: Watchdog
     child: Child | None = None
     done: int = 0
+    oom_kills: int = field(default_factory=oom_kills)  # on this machine, before it began
+    verdict: Verdict | None = None  # of the watchdog, whose child is killed
     began: float = field(default_factory=time.monotonic)
 
 
@@ -70,14 +78,17 @@ class TaskExecutor:
         self._deleter = Deleter(sessions, storage)
         self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify
 
-    async def execute(self, claim: Claim) -> None:
-        """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced."""
-        with bound(**_log_ids(claim)), _span(claim):
-            await self._execute(claim)
+    async def execute(self, claim: Claim, memory: Held | None = None) -> None:
+        """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced.
 
-    async def _execute(self, claim: Claim) -> None:
+        ``memory`` is what the worker has taken for it; a process that cannot be killed keeps it.
+        """
+        with bound(**_log_ids(claim)), _span(claim):
+            await self._execute(claim, memory)
+
+    async def _execute(self, claim: Claim, memory: Held | None) -> None:
         try:
-            if not await self._reuse_result(claim) and not await self._run_in_child(claim):
+            if not await self._reuse_result(claim) and not await self._run_in_child(claim, memory):
                 await self._discard(claim)
         except LimitError as error:  # accepted by an API with other limits, or before they were set
             await self._tasks.fail(claim, str(error))
@@ -107,7 +118,7 @@ class TaskExecutor:
             made = None if poster is None else made
         return made is not None and await self._tasks.complete(claim, made)
 
-    async def _run_in_child(self, claim: Claim) -> bool:
+    async def _run_in_child(self, claim: Claim, memory: Held | None) -> bool:
         """Run the task in a child process; returns whether its result counts.
 
         Raises:
@@ -115,24 +126,30 @@ class TaskExecutor:
         """
         if claim.kind in ("plan", "frame"):
             check_scene(self._settings, claim.scene["config"])
-        attempt = _Attempt(claim)
+        attempt = _Attempt(claim, Watchdog(stall=self._settings.stall_seconds, deadline=_deadline(claim)))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        holding = asyncio.create_task(self._renew_lease(attempt))
+        beside = [asyncio.create_task(each) for each in (self._renew_lease(attempt), self._watch(attempt))]
         try:
             kept = self._fork_server.idle_child() if claim.kind == "segment" else None
             attempt.child = kept or await self._fork_server.fork()
             return await self._supervise(attempt, attempt.child, folder)
         except ChildDiedError as death:
             traces.annotate({}, failed=True)
-            await self._tasks.requeue(claim, died=str(death))
+            if attempt.verdict is None:
+                await self._tasks.requeue(claim, died=str(death))
+            elif attempt.verdict.is_waiting:
+                await self._tasks.requeue(claim, wrong=attempt.verdict.reason)
+            else:
+                await self._tasks.requeue(claim, died=f"killed: {attempt.verdict.reason}")
             return False
         finally:
-            holding.cancel()
+            for task in beside:
+                task.cancel()
             if attempt.child is not None:
                 if claim.kind == "segment" and attempt.child.done:
                     self._fork_server.keep_idle(attempt.child)
-                else:
-                    await attempt.child.stop()
+                elif (left := await self._fork_server.stop(attempt.child)) is not None and memory is not None:
+                    memory.release(after=left)
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
@@ -142,6 +159,8 @@ class TaskExecutor:
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
+        if claim.memory:
+            spec["memory"] = memory_limit_of(claim.memory)
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
         spec["assets"] = await self._assets(claim)
         if claim.kind == "join":
@@ -154,7 +173,7 @@ class TaskExecutor:
             spec["segments"], spec["light"] = [each.object for each in there], [each.object for each in lit]
             spec["files"] = {each.object: (each.size, each.digest) for each in (*there, *lit)}
             spec["overdrawn"] = sum(segment.overdrawn for segment in there)
-        async for message in child.messages(spec):
+        async for message in attempt.watchdog.messages(child.messages(spec)):
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
@@ -182,6 +201,9 @@ class TaskExecutor:
                 _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
                 await self._tasks.requeue(claim, wait=message["wait"])
                 return False
+            elif "died" in message:
+                _log.error("%s %d of job %s: %s", claim.kind, claim.number, claim.job, message["trace"])
+                raise ChildDiedError(message["died"])
             elif "error" in message:
                 traces.annotate({}, failed=True)
                 _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
@@ -192,7 +214,7 @@ class TaskExecutor:
                 if counts:
                     await self._record_stats(attempt, message["spent"])
                 return counts
-        raise ChildDiedError("killed, or out of memory")
+        raise ChildDiedError("ran out of memory" if oom_kills() > attempt.oom_kills else "killed, or out of memory")
 
     async def _assets(self, claim: Claim) -> dict[str, tuple[int, str | None]]:
         """Size and sha256 of the files of the assets of a scene."""
@@ -269,17 +291,37 @@ class TaskExecutor:
         keys += [] if segment else [result_key(claim.scene_key, claim.kind)]
         keys += [poster_key(claim.scene_key)] if claim.kind == "join" else []
         files = [attempt_key(key, claim.task, claim.attempt) for key in keys]
-        await asyncio.to_thread(self._storage.delete, files)
+        with contextlib.suppress(TimeoutError):  # the file system may be dead; what is left is found as orphaned
+            await asyncio.wait_for(asyncio.to_thread(self._storage.delete, files), _DELETE_TIMEOUT)
+
+    async def _watch(self, attempt: _Attempt) -> None:
+        """Kill the child once it hangs."""
+        claim = attempt.claim
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if attempt.child is None or (verdict := attempt.watchdog.look(attempt.child.pid)) is None:
+                continue
+            attempt.verdict = verdict
+            _log.error("%s %d of job %s is killed: %s", claim.kind, claim.number, claim.job, verdict.reason)
+            metrics.child_hung(claim.kind)
+            attempt.child.kill()
+            return
 
     async def _renew_lease(self, attempt: _Attempt) -> None:
-        """Keep renewing the lease; kill the child once the claim is lost or the job is over."""
+        """Keep renewing the lease while the child works; kill it once the claim is lost or the job is over."""
         while True:
             await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
+            if attempt.verdict is not None:
+                return
             try:
                 if not await self._tasks.renew(attempt.claim, attempt.done) and attempt.child is not None:
                     attempt.child.kill()
             except Exception:
                 _log.exception("renewing a lease failed; it will be tried again")
+
+
+def _deadline(claim: Claim) -> float:
+    return deadline_of(claim.scene, claim.kind, frames=claim.frames, seconds=claim.seconds)
 
 
 def _log_ids(claim: Claim) -> dict[str, str]:

@@ -5,15 +5,16 @@ A plan passes plan and snapshots to its segments through storage (``services.wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 from ecs_core import MotesError, RenderResult, Scene, SceneError
+from ecs_core.arrays import F32
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
@@ -54,7 +55,8 @@ from services.storage.object_keys import (
 from services.storage.object_store import LostFileError, Storage, digest_of
 from services.worker.join_sound import add_song
 from services.worker.light_files import load_light, save_light
-from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
+from services.worker.plan_files import load_plan, load_snapshot, loaded, save_plan
+from services.worker.stored_snapshots import go_to, plan_snapshots, stored_plans, video_keys
 
 _SONG = "the song"  # errors do not reveal where it is stored
 T = TypeVar("T")
@@ -113,11 +115,13 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
         report({"warning": warning})
     began = perf_counter()
-    plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
+    plan = _earlier_plan(spec, storage)
+    if plan is None:
+        plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
+        file = folder / "plan.npz"
+        save_plan(plan, file)
+        storage.put(plan_key(key, spec["plan"]), file, durable=False)  # if it is lost, the job is planned again
     analysed = perf_counter()
-    file = folder / "plan.npz"
-    save_plan(plan, file)
-    storage.put(plan_key(key, spec["plan"]), file, durable=False)  # if it is lost, the job is planned again
     found = plan.settings.start == "drop" or plan.settings.loop  # its length was not known either
     report(
         {
@@ -127,20 +131,30 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         }
     )
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
-        for segment in plan.segments:
-            simulation.skip_to(segment.start)
-            file = folder / "snapshot.npz"
-            save_snapshot(simulation.snapshot(), file)
-            storage.put(snapshot_key(key, spec["plan"], segment.number), file, durable=False)
-            report({"snapshot": segment.number})
+        plan_snapshots(
+            simulation,
+            plan.segments,
+            storage=storage,
+            scene_key=key,
+            plan=spec["plan"],
+            folder=folder,
+            stored=lambda number: report({"snapshot": number}),
+        )
     return TaskStats({"analyse": analysed - began, "simulate": perf_counter() - analysed})
+
+
+def _earlier_plan(spec: Mapping[str, Any], storage: Storage) -> RenderPlan | None:
+    """The plan that an earlier attempt has stored, if it is whole."""
+    with suppress(LostFileError):
+        return _stored_plan(spec, storage)
+    return None
 
 
 def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
     plan = _stored_plan(spec, storage)
-    snapshot = _loaded(storage, snapshot_key(key, spec["plan"], number), load_snapshot)
+    snapshot = loaded(storage, snapshot_key(key, spec["plan"], number), load_snapshot)
     target = folder / f"segment{plan.video.segment_suffix}"
     rendered = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
@@ -219,20 +233,7 @@ def _stored_plan(spec: Mapping[str, Any], storage: Storage) -> RenderPlan:
         LostFileError: it is gone or damaged.
     """
     scene = _scene(spec, Path("song") if spec["scene"]["audio"] else None)
-    return _loaded(storage, plan_key(spec["scene_key"], spec["plan"]), lambda file: load_plan(scene, file))
-
-
-def _loaded(storage: Storage, key: str, load: Callable[[Path], T]) -> T:
-    """What a file holds that a plan left.
-
-    Raises:
-        LostFileError: it is gone or damaged.
-    """
-    with storage.file(key) as file:
-        try:
-            return load(file)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise LostFileError(key) from error
+    return loaded(storage, plan_key(spec["scene_key"], spec["plan"]), lambda file: load_plan(scene, file))
 
 
 def _rendered(spec: Mapping[str, Any], storage: Storage, key: str) -> AbstractContextManager[Path]:
@@ -269,12 +270,25 @@ def _frame(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pa
     plan = _build_plan(spec, storage, report, folder)
     analysed = perf_counter()
     target = folder / "frame.png"
-    write_frame(plan, spec["scene"]["at"], target)
+    keys = video_keys(spec["scene"])
+    if plan.settings.flash_guard == "limit":  # of a plan that is stored it is known how much light frames keep
+        plan = replace(plan, gains=_stored_gains(spec, storage, keys))
+    attempt = f"{spec['task']}-{spec['attempt']}"
+    on_the_way = partial(go_to, segments=plan.segments, storage=storage, keys=keys, attempt=attempt, folder=folder)
+    write_frame(plan, spec["scene"]["at"], target, go_to=on_the_way)
     spent = TaskStats(
         {"analyse": analysed - began, "simulate": perf_counter() - analysed}
     )  # drawing one picture takes no time in comparison
     _store(spec, storage, report, result_key(spec["scene_key"], "frame"), target)
     return spent
+
+
+def _stored_gains(spec: Mapping[str, Any], storage: Storage, keys: Sequence[str]) -> F32 | None:
+    scene = _scene(spec, Path("song") if spec["scene"]["audio"] else None)
+    for key in stored_plans(storage, keys):
+        with suppress(LostFileError):  # it was just deleted
+            return loaded(storage, key, lambda file: load_plan(scene, file)).gains
+    return None
 
 
 def _analyse(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from services.auth.quotas import NO_QUOTAS, Quotas
 from services.database.engine import Sessions
-from services.database.models import AudioRow, JobRow, TaskRow, new_id, now
+from services.database.models import AudioRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
@@ -27,28 +24,6 @@ LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
 SONG = "a" * 64
 SIZES = {"main": (320, 180), "tall": (90, 160), "square": (100, 100)}  # of outputs, by name
-
-
-class Clock:
-    """What ``now()`` returns everywhere in the service: it stands still until a test moves it, forward or back."""
-
-    def __init__(self) -> None:
-        self._now = now()
-
-    def __call__(self) -> datetime:
-        return self._now
-
-    def step(self, **by: float) -> None:
-        """Move it by so many seconds, hours …; backwards where they are negative."""
-        self._now += timedelta(**by)
-
-    def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Replace ``now`` in every module that imported it; not where it is defined, for modules imported later."""
-        for name, module in list(sys.modules.items()):
-            if name.startswith("services.") and name != now.__module__:
-                present = getattr(module, "now", None)
-                if present is now or isinstance(present, Clock):  # the clock of a fixture gives way to a test's own
-                    patch.setattr(module, "now", self)
 
 
 def padded(name: str) -> str:

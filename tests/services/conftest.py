@@ -15,7 +15,8 @@ from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import Base
 from tests.disk import disk_of
-from tests.services.board import Board, Clock
+from tests.services.board import Board
+from tests.services.moments import Clock
 from tests.services.servers import Postgres, postgres, s3
 from tests.waiting import HANG
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.database.models import ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow, new_id, now
+from services.database.models import ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow, new_id
 from services.jobs.tasks import Claim
 from services.retention.janitor import Janitor, Report
 from services.settings import ServiceSettings
 from services.storage.object_keys import analysis_key, audio_key, plan_key, snapshot_key
 from services.storage.object_store import Storage
 from tests.services.board import FRAMES, Board, made_by
+from tests.services.moments import now
 
 SIZE = 1001  # bytes of what a first attempt makes
 PLAN = 300  # bytes of a plan and its snapshots

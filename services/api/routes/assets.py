@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,15 +18,14 @@ from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, sto
 from services.api.paging import CURSOR, FIELDS, LIMIT, LINK, paged_response, wanted_fields
 from services.api.route import Route
 from services.api.routes.uploads import Upload, no_room, printable_name, receive_upload, upload_body
-from services.database.models import AssetClaimRow, AssetRow, now
+from services.database.models import AssetClaimRow, AssetRow
 from services.jobs.artefacts import Artefact
 from services.media.assets.kinds import AssetError, AssetTooLargeError, check_bytes, found_in
-from services.retention.deletion import asset_users
+from services.retention.deletion import WHENEVER, asset_users
 from services.storage.object_keys import asset_key
 
 router = APIRouter(tags=["assets"], route_class=Route)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DAY = timedelta(days=1)  # ahead of any clock
 _CACHE = "private, max-age=3600"
 _BODY = upload_body("an image (JPEG, PNG, WebP, AVIF), video (MP4, MOV, WebM, MKV), font or lyrics")
 _FILE = file_content("image/png")
@@ -182,5 +180,5 @@ async def delete_asset(asset_id: str, service: ServiceDep, caller: CallerDep) ->
         raise HTTPException(404, "Asset not found")
     if needed := sum(each in owners for each in users):
         raise HTTPException(409, f"The asset is in use by systems and open jobs ({needed}): change or end them first")
-    await service.deleter.delete_asset(asset_id, owners, unused_since=now() + _DAY, reason="deleted")
+    await service.deleter.delete_asset(asset_id, owners, unused_since=WHENEVER, reason="deleted")
     return schemas.Message(message="Asset deleted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
@@ -16,15 +15,14 @@ from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.route import Route
 from services.api.routes.uploads import no_room, printable_name, receive_upload, upload_body
-from services.database.models import UploadRow, now
+from services.database.models import UploadRow
 from services.media.songs import audio_path_of
-from services.retention.deletion import count_jobs_using
+from services.retention.deletion import WHENEVER, count_jobs_using
 
 router = APIRouter(tags=["audio"], route_class=Route)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BODY = upload_body("the song")
-_DAY = timedelta(days=1)  # ahead of any clock
 
 
 @router.post(
@@ -78,5 +76,5 @@ async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) ->
         raise HTTPException(404, "Song not found")
     if needed:
         raise HTTPException(409, f"The song is needed by {needed} open jobs: cancel them first")
-    await service.deleter.delete_song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
+    await service.deleter.delete_song(audio_id, owners, unused_since=WHENEVER, reason="deleted")
     return schemas.Message(message="Song deleted")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from ecs_core.formats import FACTS, Form
@@ -130,14 +132,14 @@ async def _send(
             present = await session.get(JobRow, row.id) or row
         _refuse_expired(present)  # just now
         _refuse_unfinished(present)
-        raise _made_again(present) from None
+        raise _made_again(present, await service.sessions.clock.now()) from None
     await touch(service.sessions, result_key(row.scene_key, row.kind))  # a poster is kept as long as its video
     return answer
 
 
-def _made_again(row: JobRow) -> HTTPException:
+def _made_again(row: JobRow, at: datetime) -> HTTPException:
     """The answer while a video that was lost is made again: clients' libraries ask again by themselves."""
-    seconds = max(1, min(60, round(seconds_left(row) or 2)))
+    seconds = max(1, min(60, round(seconds_left(row, at) or 2)))
     about = f": it is {row.stage}" + (f": {row.error}" if row.error else "")
     return HTTPException(503, f"The file was lost and is being made again{about}", {"Retry-After": str(seconds)})
 

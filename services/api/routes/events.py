@@ -17,7 +17,7 @@ from services.api.authentication import Caller, FollowerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
-from services.api.routes.jobs import to_schema
+from services.api.routes.jobs import state_to_schema
 from services.database.models import OPEN, EventRow, JobRow
 from services.jobs.events import events_since
 from services.observability import metrics
@@ -96,7 +96,7 @@ async def _stream(
                 after = event.id
                 if event is events[-1] and event.data["status"] not in OPEN:
                     row = await service.job(caller, row.id) or row  # for the time of its end
-                yield f"id: {event.id}\nevent: job\ndata: {to_schema(row, event.data).model_dump_json()}\n\n"
+                yield f"id: {event.id}\nevent: job\ndata: {state_to_schema(row, event.data).model_dump_json()}\n\n"
             if events:
                 spoke = time.monotonic()
                 if events[-1].data["status"] not in OPEN:

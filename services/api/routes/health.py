@@ -14,6 +14,7 @@ from services.api.dependencies import Service, ServiceDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
 from services.auth.api_keys import ANONYMOUS, Caller
+from services.database.clock_skew import skew_warning
 from services.database.migrations import NewerSchemaError, head_revision, schema_revision
 from services.database.models import OPEN
 from services.database.tallies import tallies, totals
@@ -55,7 +56,9 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
         _log.warning("the database does not answer: %s", error)
         database, response.status_code = False, 503
     required, missing = service.settings.sandbox_required(""), list(service.missing_restrictions)
-    fine = redis and not registry.failures and not (required and missing)
+    skew = service.sessions.clock.skew
+    warning = skew_warning(skew)
+    fine = redis and warning is None and not registry.failures and not (required and missing)
     return schemas.Health(
         status="unhealthy" if not database else "healthy" if fine else "degraded",
         active_systems=systems,
@@ -63,6 +66,7 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
         available_types=list(registry.types),
         database=database,
         redis=redis,
+        clock=schemas.Clock(skew=round(skew, 3), warning=warning),
         plugin_failures=list(registry.failures),
         sandbox=schemas.Sandbox(required=required, missing=missing),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -21,9 +22,13 @@ router = APIRouter(tags=["jobs"], route_class=Route)
 _LONG = frozenset({"outputs", "flashes"})  # columns that are not read unless they are shown
 
 
-def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job:
-    """A job as the API shows it: now, or as of an event's payload."""
-    state = to_payload(row) if payload is None else payload
+def to_schema(row: JobRow, at: datetime) -> schemas.Job:
+    """A job as the API shows it; ``at`` is the database's time."""
+    return state_to_schema(row, to_payload(row, at))
+
+
+def state_to_schema(row: JobRow, state: dict[str, Any]) -> schemas.Job:
+    """A job as the API shows it, as of an event's payload."""
     outputs = [
         each
         | {
@@ -77,10 +82,11 @@ async def list_jobs(
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
         rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
+    at = await service.sessions.clock.now()
 
     async def show(found: Sequence[Any]) -> list[bytes]:
         return await service.compute(
-            lambda: [to_schema(row).model_dump_json(include=set(wanted)).encode() for row in found]
+            lambda: [to_schema(row, at).model_dump_json(include=set(wanted)).encode() for row in found]
         )
 
     return await paged_response(service, request, rows, JobRow, show, limit=limit, cursor=cursor)
@@ -89,7 +95,7 @@ async def list_jobs(
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))
 async def get_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Job:
     """A job."""
-    return to_schema(await service.job_or_404(caller, job_id))
+    return to_schema(await service.job_or_404(caller, job_id), await service.sessions.clock.now())
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))

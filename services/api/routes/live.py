@@ -83,7 +83,8 @@ async def _send_status(websocket: WebSocket, service: Service, caller: Caller, s
             if not await service.keys.still_valid(caller):
                 raise unauthorized()
             sent, due = snapshot, loop.time() + _STATUS_EVERY - SYSTEM_POLL_INTERVAL
-            jobs = [to_schema(job) for job in snapshot.jobs if caller.can_see(job.owner)]
+            at = await service.sessions.clock.now()
+            jobs = [to_schema(job, at) for job in snapshot.jobs if caller.can_see(job.owner)]
             await websocket.send_text(schemas.LiveSystem(**status, jobs=jobs).model_dump_json())
         snapshot = await service.system_poller.next(system_id)
 

@@ -40,6 +40,7 @@ from services.jobs.render_spec import (
     video_seconds,
     warnings_of,
 )
+from services.jobs.task_memory import check_memory
 from services.media.corrections import Corrections
 from services.observability import traces
 from services.storage.asset_references import references_in
@@ -350,6 +351,7 @@ def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
     if job.kind not in SINGLE_TASK_KINDS:
         check_video(job.scene, seconds)
         job.seconds = seconds
+    check_memory(service.settings, job.scene, job.kind, seconds=max(seconds, heard))
     return seconds
 
 

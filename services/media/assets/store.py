@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core import SceneError
 from services.auth.api_keys import Caller
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
+from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, now
+from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow
 from services.media.assets.checking import Cancellation, CheckedAsset, check_asset, look
 from services.settings import ServiceSettings
 from services.storage.asset_references import AssetReference
@@ -129,7 +130,7 @@ class Assets:
         """Mark an asset as used by the caller's owner; it becomes theirs, if their quota allows."""
         if await session.scalar(select(is_of(caller.owner, row.sha256))):
             mine = update(AssetClaimRow).where(_claim_of(caller.owner, row.sha256))
-            await session.execute(mine.values(used_at=now(), name=name))
+            await session.execute(mine.values(used_at=db_now(), name=name))
             return
         await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
         session.add(AssetClaimRow(owner=caller.owner, sha256=row.sha256, name=name))
@@ -166,7 +167,7 @@ async def refer(session: AsyncSession, system_id: str, references: Iterable[Asse
     session.add_all(SystemAssetRow(system_id=system_id, sha256=sha256) for sha256 in sorted(wanted - there.keys()))
     if wanted:
         used = update(AssetClaimRow).where(AssetClaimRow.owner == owner, AssetClaimRow.sha256.in_(wanted))
-        await session.execute(used.values(used_at=now()))
+        await session.execute(used.values(used_at=db_now()))
 
 
 def is_of(owner: str, sha256: str) -> Exists:

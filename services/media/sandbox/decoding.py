@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import select
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,13 +14,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import Buffer
 
 from ecs_core.errors import AudioError, MotesError
+from ecs_core.heartbeat import beat
 from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
-from services.media.sandbox.decoding_processes import DecodingServer, decoding_server
+from services.media.sandbox.decoding_processes import DecodingProcess, DecodingServer, decoding_server
 from services.media.sandbox.messages import MAX_TEXT, ProtocolError, Text, read_message
+from services.processes.process_activity import cpu_seconds
 
 _TIMEOUT = 300.0  # seconds to wait for the next message
+_LOOK_EVERY = 1.0  # seconds between looks at whether it works, while it sends nothing
 _EXIT_TIMEOUT = 10.0  # seconds from the end of the messages to the end of the process
 _BUFFER = 1 << 18  # bytes
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -126,6 +131,28 @@ class Decoding:
         return self.error(f"{self.name}: the decoder crashed{why}; is the file damaged?")
 
 
+class _Answers(io.RawIOBase):
+    """What a decoder sends. While it only computes, its work is ours: each second of it is a heartbeat."""
+
+    def __init__(self, process: DecodingProcess) -> None:
+        self._process, self._spent = process, 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        waited = 0.0
+        while not select.select([self._process.answers], [], [], min(_LOOK_EVERY, _TIMEOUT))[0]:
+            waited += _LOOK_EVERY
+            if waited >= _TIMEOUT:
+                raise TimeoutError
+            spent = cpu_seconds(self._process.known_pid())
+            if spent > self._spent:
+                self._spent = spent
+                beat()
+        return self._process.answers.recv_into(buffer)
+
+
 class SandboxedDecoder:
     """Messages of a process that decodes a file. Blocking; a context manager; the process ends with it.
 
@@ -136,8 +163,7 @@ class SandboxedDecoder:
     def __init__(self, decoding: Decoding) -> None:
         self._decoding = decoding
         self._process = decoding_server().fork(decoding.order(), decoding.unlinked)
-        self._process.answers.settimeout(_TIMEOUT)
-        self._stream = self._process.answers.makefile("rb", buffering=_BUFFER)
+        self._stream = io.BufferedReader(_Answers(self._process), _BUFFER)
         self._begun = False
 
     @property

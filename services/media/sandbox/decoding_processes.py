@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
@@ -40,6 +41,12 @@ class DecodingProcess:
             self._connection.settimeout(None)
             self._note(self._received())
         return self._pid
+
+    def known_pid(self) -> int:
+        """The pid, or 0 if the server has not forked it yet."""
+        if self._pid is None and select.select([self._connection], [], [], 0)[0]:
+            self._note(self._received())
+        return self._pid or 0
 
     def exit_code(self, timeout: float) -> int:
         """The exit code once it has ended, or minus the signal that ended it; TimeoutError if it does not end."""

@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,11 +29,12 @@ from services.auth import api_keys
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
 from services.database.migrations import upgrade
-from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
+from services.database.models import JobRow, KeyRow, UploadRow, new_id
 from services.observability.masking import masked
 from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, picture, served, song
+from tests.services.moments import now
 from tests.services.servers import Postgres
 from tests.waiting import HANG
 
@@ -42,6 +43,16 @@ OPEN = {"/particles/types", "/particles/layers", "/particles/templates", "/parti
 }
 _OF_EACH = (b"date", b"x-request-id", b"ratelimit")  # headers that differ from answer to answer
 SOMEBODYS = "00000000-0000-4000-8000-000000000000"  # an id; a new one would be another test in each process
+
+
+def pass_time(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    """Let keys expire as they will in a while."""
+    present = ApiKeys.now
+
+    async def later(keys: ApiKeys) -> datetime:
+        return await present(keys) + by
+
+    monkeypatch.setattr(ApiKeys, "now", later)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -138,8 +149,7 @@ class TestWithoutAKey:
 
     def test_every_invalid_key_gets_the_same_answer(self, world: World) -> None:
         async def make(keys: ApiKeys, sessions: Sessions) -> list[str]:
-            soon = now() + timedelta(seconds=-1)
-            expired = (await keys.create(owner="alice", expires_at=soon))[1]
+            expired = (await keys.create(owner="alice", lasts=timedelta(seconds=-1)))[1]
             row, revoked = await keys.create(owner="alice")
             await keys.revoke(row.id)
             return [expired, revoked]
@@ -197,10 +207,10 @@ class TestAKey:
         assert world.call(key, "GET", "/systems").status_code == 401
 
     def test_is_not_cached_beyond_its_expiry(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        soon = now() + timedelta(hours=1)
-        _, key = world.change(lambda keys, sessions: keys.create(owner="carol", expires_at=soon))
+        lasts = timedelta(hours=1)
+        _, key = world.change(lambda keys, sessions: keys.create(owner="carol", lasts=lasts))
         assert world.call(key, "GET", "/systems").status_code == 200
-        monkeypatch.setattr(api_keys, "now", lambda: soon)
+        pass_time(monkeypatch, lasts)
         assert world.call(key, "GET", "/systems").status_code == 401
 
     def test_in_use_is_cached(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +220,7 @@ class TestAKey:
 
     def test_rotated_keeps_its_rights_and_expiry(self, world: World) -> None:
         async def make(keys: ApiKeys, sessions: Sessions) -> tuple[str, str, KeyRow]:
-            expiring = now() + timedelta(days=10)
-            row, first = await keys.create(owner="dora", name="ci", limits={"open_jobs": 3}, expires_at=expiring)
+            row, first = await keys.create(owner="dora", name="ci", limits={"open_jobs": 3}, lasts=timedelta(days=10))
             new, second = await keys.rotate(row.id, overlap=timedelta(hours=1))
             return first, second, new
 
@@ -225,8 +234,7 @@ class TestAKey:
         row, key = world.change(lambda keys, sessions: keys.create(owner="dora"))
         world.change(lambda keys, sessions: keys.rotate(row.id, overlap=timedelta(hours=1)))
         assert world.call(key, "GET", "/systems").status_code == 200
-        end = now() + timedelta(hours=1)
-        monkeypatch.setattr(api_keys, "now", lambda: end)
+        pass_time(monkeypatch, timedelta(hours=1))
         monkeypatch.setattr(api_keys, "CACHE_SECONDS", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
@@ -411,6 +419,7 @@ class TestKeysInTheDatabase:
         }
 
         async def work(keys: ApiKeys, sessions: Sessions) -> dict[str, object]:
+            await keys.now()  # which is remembered
             async with sessions() as session:
                 engine = (await session.connection()).engine.sync_engine
             done: list[object] = []
@@ -439,7 +448,7 @@ class TestKeysInTheDatabase:
         async def look_ups(keys: ApiKeys, sessions: Sessions) -> dict[str, int]:
             revoked, key = await keys.create(owner="alice")
             await keys.revoke(revoked.id)
-            expired = await keys.create(owner="alice", expires_at=now() - timedelta(seconds=1))
+            expired = await keys.create(owner="alice", lasts=timedelta(seconds=-1))
             tried = {"right": world.keys["alice"], "revoked": key, "expired": expired[1]}
             tried |= {"unknown": "motes_aaaaaaaa_" + key[15:], "nothing": ""}
             made = 0

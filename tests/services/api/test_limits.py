@@ -454,3 +454,32 @@ def test_openapi_lists_429() -> None:
     for path, methods in create_app().openapi()["paths"].items():
         for operation in methods.values():
             assert ("429" in operation["responses"]) == bool(operation.get("security")), path
+
+
+class TestMemory:
+    """Of what a render's tasks take, as the largest worker has it; a world of its own, as others render more."""
+
+    @pytest.fixture
+    def small_world(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+        database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
+        asyncio.run(upgrade(database))
+        values = {"DATA": tmp_path, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
+        for name, value in (values | {"MAX_TASK_MEMORY": 200_000_000}).items():
+            monkeypatch.setenv(f"MOTES_{name}", str(value))
+        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
+            world = World(client, database, {})
+            world.keys["alice"] = key(world, "alice")
+            yield world
+
+    def test_render_that_fits_into_no_worker_is_refused_and_told_what_to_lower(self, small_world: World) -> None:
+        system = create(small_world, "alice", width=3840, height=2160)
+        for method, path in (("POST", "render"), ("GET", "frame"), ("GET", "preview")):
+            more = {"json": {"quality": "high"}} if method == "POST" else {}
+            refused = small_world.call("alice", method, f"/systems/{system}/{path}", **more)
+            assert refused.status_code == 400, refused.text
+            body = refused.json()
+            assert (body["limit"], body["value"]) == ("max_task_memory", 200_000_000)
+            assert body["detail"].startswith("width × height = 3840 × 2160")
+            assert "MB of memory" in body["detail"]
+        small = create(small_world, "alice")
+        assert small_world.call("alice", "POST", f"/systems/{small}/render", json={}).status_code == 202

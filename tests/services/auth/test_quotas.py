@@ -6,19 +6,17 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from services.auth import quotas
 from services.auth.api_keys import Caller
 from services.auth.limits import LimitError, QuotaError
 from services.auth.quotas import NO_QUOTAS, Quotas
 from services.database.engine import Sessions, open_database
-from services.database.models import AudioRow, JobRow, UploadRow, UsageRow, new_id, now
+from services.database.models import AudioRow, JobRow, UploadRow, UsageRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.media import songs
 from services.media.songs import Songs
@@ -26,6 +24,7 @@ from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes
 from tests.services.board import FRAMES, Board, together
+from tests.services.moments import Clock, now
 
 pytestmark = pytest.mark.anyio
 
@@ -179,20 +178,15 @@ class TestRenderedSecondsPerDay:
         assert await board.jobs.retry(job.id, quotas=Quotas(rendered_seconds_per_day=10))
         assert await used(board.sessions) == 10
 
-    async def test_reset_at_midnight(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_reset_at_midnight(self, board: Board, clock: Clock) -> None:
         allowed = Quotas(rendered_seconds_per_day=10)
-        moment = now().replace(hour=23, minute=59, second=30)
-
-        async def its_time(session: Any) -> datetime:
-            return moment
-
-        monkeypatch.setattr(quotas, "time_in", its_time)
+        clock.step(seconds=(clock().replace(hour=23, minute=59, second=30) - clock()).total_seconds())
         assert await submitted(board.jobs, video(), allowed) is None
         with pytest.raises(QuotaError) as refused:
             await board.jobs.submit(video(), tasks=3, quotas=allowed)
         assert 29 < refused.value.seconds <= 30
         for _ in range(3):
-            moment += timedelta(days=1)
+            clock.step(days=1)
             assert await submitted(board.jobs, video(), allowed) is None
         assert await board.count(UsageRow) == 2  # what nothing can be given back to is forgotten
 

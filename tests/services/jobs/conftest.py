@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.services.board import Clock
+from tests.services.moments import Clock
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,8 @@ from services.database.migrations import upgrade
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow
 from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
-from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
+from tests.services.board import FRAMES, LEASE, Board, made_by
+from tests.services.moments import Clock
 
 T = TypeVar("T")
 OWNERS = st.sampled_from(["a", "b", "c"])
@@ -32,6 +33,7 @@ ROUNDS = 60  # of everything there is to do, until a job that is not over counts
 
 async def drain(board: Board, clock: Clock) -> None:
     """Whatever happened before: workers that live finish everything."""
+    clock.catch_up()
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
         await board.tasks.expire_leases()

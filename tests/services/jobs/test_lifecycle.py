@@ -12,7 +12,8 @@ from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
 from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
-from tests.services.board import FRAMES, Board, Clock, made_by, padded, together
+from tests.services.board import FRAMES, Board, made_by, padded, together
+from tests.services.moments import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from services.jobs import local_queue
 from services.jobs.local_queue import LocalQueue
 from services.jobs.task_queue import is_local, open_monitor, open_queue
 
@@ -160,6 +162,18 @@ async def test_live_workers_are_counted(url: str, tmp_path: Path) -> None:
         assert await monitor.workers() == 1
 
 
+async def test_clock_that_is_set_makes_no_worker_dead_or_alive(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = time.time
+    async with open_queue(url) as queue, open_monitor(url) as monitor:
+        await queue.heartbeat("host:1")
+        for wrong in (3600.0, -3600.0):
+            monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
+            assert await monitor.workers() == 1
+        alive = local_queue.uptime() + 16
+        monkeypatch.setattr(local_queue, "uptime", lambda: alive)
+        assert await monitor.workers() == 0
+
+
 async def test_mean_is_over_the_latest_durations(url: str, tmp_path: Path) -> None:
     async with open_queue(url) as queue, open_monitor(url) as monitor:
         assert await monitor.mean_durations(["plan", "segment"]) == {}
@@ -180,7 +194,7 @@ async def test_ticks_come_at_multiples_of_their_interval(url: str, monkeypatch: 
     async def do() -> None:
         raise StopAsyncIteration
 
-    monkeypatch.setattr("services.jobs.local_queue.time.time", lambda: 999_999.0)
+    monkeypatch.setattr("services.jobs.local_queue.uptime", lambda: 999_999.0)
     monkeypatch.setattr("services.jobs.local_queue.asyncio.sleep", sleep)
     async with LocalQueue.open(url) as queue:
         with pytest.raises(StopAsyncIteration):

@@ -13,7 +13,8 @@ from services.database.models import ArtefactRow, DeliveryRow, JobRow, TaskRow, 
 from services.jobs.artefacts import as_artefact
 from services.jobs.outputs import outputs_shown, part_id
 from services.storage.object_keys import result_key
-from tests.services.board import LEASE, SIZES, Board, Clock, made_by, padded
+from tests.services.board import LEASE, SIZES, Board, made_by, padded
+from tests.services.moments import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from ecs_core import MotesError
 from services.auth.api_keys import Caller
 from services.database.engine import open_database
 from services.database.migrations import upgrade
-from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, SystemRow, now
+from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, SystemRow
 from services.media.assets.store import Assets
 from services.retention.backup import back_up, restore
 from services.retention.deletion import Deleter
@@ -25,6 +25,7 @@ from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.board import Board
 from tests.services.media.asset_examples import picture
+from tests.services.moments import now
 from tests.services.shelf import Shelf, settings_for
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,21 +23,22 @@ from starlette.types import Message
 from ecs_core import SceneError
 from services.api.routes.uploads import receive_upload
 from services.auth.api_keys import Caller
+from services.database.clock import DatabaseClock
 from services.database.engine import open_database
+from services.database.leases import acquire
 from services.database.models import (
     AudioRow,
     DeliveryRow,
     EventRow,
     IdempotencyRow,
     JobRow,
+    LeaseRow,
     TaskRow,
     UploadRow,
     new_id,
-    now,
 )
 from services.jobs.artefacts import find_artefact, touch
 from services.observability import metrics
-from services.retention import orphans, policy
 from services.retention.deletion import Deleter
 from services.retention.janitor import BusyError, Janitor
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
@@ -46,6 +47,7 @@ from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
 from services.storage.work_folders import work_folder
 from tests.services.board import Board, together
+from tests.services.moments import now
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -421,7 +423,7 @@ class TestRows:
                 session.add(IdempotencyRow(key=key, request="r", created_at=now() - timedelta(days=days)))
         await shelf.janitor().gc()
         async with shelf.board.sessions() as session:
-            assert set(await session.scalars(select(IdempotencyRow.key))) == {"new", " retention"}
+            assert set(await session.scalars(select(IdempotencyRow.key))) == {"new"}
 
 
 async def mixture(shelf: Shelf) -> None:
@@ -567,8 +569,13 @@ class TestRaces:
 
     async def test_everything_at_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         """Clients submit, retry, cancel and delete while workers render and retention deletes all it may."""
-        for module in (policy, orphans):  # for which everything is old
-            monkeypatch.setattr(module, "now", lambda: now() + timedelta(hours=1))
+        asked, stored = DatabaseClock.ask, Storage.now  # for retention, everything is old
+
+        async def later(clock: DatabaseClock) -> datetime:
+            return await asked(clock) + timedelta(hours=1)
+
+        monkeypatch.setattr(DatabaseClock, "ask", later)
+        monkeypatch.setattr(Storage, "now", lambda storage: stored(storage) + timedelta(hours=1))
         rng = random.Random(1)
         keepers = [shelf.janitor(keep_videos=1, keep_segments=1, keep_previews=1) for _ in range(2)]
         for janitor in keepers:
@@ -715,18 +722,18 @@ class TestSingleRun:
 
     async def test_run_of_a_dead_process_is_taken_over(self, shelf: Shelf) -> None:
         janitor = shelf.janitor()
-        await janitor._acquire("dead", timedelta(0))
+        assert await acquire(shelf.board.sessions, "retention", holder="dead", seconds=3600) == {}
         with pytest.raises(BusyError):
             await janitor.gc()
         async with shelf.board.sessions.begin() as session:
-            await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
+            await session.execute(update(LeaseRow).values(until=now() - timedelta(seconds=1)))
         await janitor.gc()
 
     async def test_thorough_run_is_hourly(self, shelf: Shelf) -> None:
         janitor = shelf.janitor()
         for expected in (True, False, False):
-            async with janitor._leased(timedelta(0)) as thorough:
-                assert thorough is expected
+            async with janitor._leased(timedelta(0)) as run:
+                assert run.thorough is expected
 
     async def test_freed_space_is_logged_and_counted(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
         await shelf.rendered()
@@ -768,7 +775,7 @@ class TestKilledBetween:
             assert shelf.files() == before
             await shelf.whole()
             async with shelf.board.sessions.begin() as session:
-                await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
+                await session.execute(update(LeaseRow).values(until=now() - timedelta(seconds=1)))
         assert (await shelf.board.job(job)).expired_at is not None
         again = await shelf.rendered("bob", scene="scene")
         await shelf.whole()

@@ -21,9 +21,10 @@ import pytest
 from sqlalchemy import delete, null, update
 
 from services.database.engine import open_database
-from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now
+from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id
 from tests.media import tone, write_tracks
 from tests.services.api.world import song
+from tests.services.moments import now
 from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack
 
@@ -337,7 +338,7 @@ def test_request_of_a_killed_process_can_be_repeated(stack: Stack, made: bool) -
         assert stack.wait_for(first, "completed")
         stack.client.delete(f"/jobs/{first}")
     row = IdempotencyRow.key == headers["Idempotency-Key"]
-    store(stack, update(IdempotencyRow).where(row).values(answer=null(), created_at=now()))
+    store(stack, update(IdempotencyRow).where(row).values(answer=null(), holder="another", created_at=now()))
     assert_refused(stack.client.post(path, json={}, headers=headers), 409, "Idempotency-Key")
     store(stack, update(IdempotencyRow).where(row).values(created_at=now() - timedelta(seconds=11)))
     assert stack.client.post(path, json={}, headers=headers).json()["job_id"] == first

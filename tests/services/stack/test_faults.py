@@ -284,7 +284,7 @@ class TestKilledProcesses:
             killed: set[int] = set()
             while stack.client.get(f"/jobs/{bad}").json()["status"] in ("queued", "rendering"):
                 for task in tasks(stack, bad, status="running"):
-                    for child in set(stack.children(task["worker"].rpartition(":")[2])) - killed:
+                    for child in set(stack.children(task["worker"].split(":")[1])) - killed:
                         # It may be of the other job by now: then that has one death, which is no failure.
                         os.kill(child, signal.SIGKILL)
                         killed.add(child)

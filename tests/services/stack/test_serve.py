@@ -65,6 +65,15 @@ def test_killed_processes_are_restarted(tmp_path: Path) -> None:
         assert "worker 1 was killed by SIGKILL; restarting it in" in service.log
 
 
+def test_restarted_worker_takes_back_at_once_what_it_held(tmp_path: Path) -> None:
+    """The supervisor knows that it is dead, so nobody waits for its lease, of an hour."""
+    with serving(tmp_path, environment={"MOTES_LEASE_SECONDS": "3600"}) as service, service.client() as client:
+        job = render(client, LONG | {"duration": 6.0})
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
+        os.kill(children(service.process.pid)["worker"], signal.SIGKILL)
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed")
+
+
 def test_shutdown_requeues_unfinished_work(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)

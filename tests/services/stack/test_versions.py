@@ -52,7 +52,7 @@ def next_worker(stack: Stack, tmp_path: Path) -> Iterator[None]:
 def workers_of(stack: Stack, job: str) -> set[str]:
     """The workers that ran the tasks of a job."""
     rows = stack.rows("SELECT worker FROM tasks WHERE job_id = :job", job=job)
-    return {str(row["worker"]).rpartition(":")[2] for row in rows}
+    return {str(row["worker"]).split(":")[1] for row in rows}
 
 
 def key(stack: Stack, job: str) -> str:

@@ -1,0 +1,198 @@
+"""A request with an Idempotency-Key: answered once, repeated at once after a failure, refused while it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from fastapi import HTTPException, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from services.api import idempotency
+from services.api.dependencies import Answering, Service
+from services.api.idempotency import Answer, idempotent
+from services.auth.api_keys import ANONYMOUS
+from services.database.engine import Sessions, open_database
+from services.database.models import IdempotencyRow
+from tests.services.moments import now
+
+pytestmark = pytest.mark.anyio
+Make = Callable[[str], Awaitable[Answer]]
+
+
+class Made(BaseModel):
+    id: str
+
+
+async def make(made: str) -> Answer:
+    return Answer(Made(id=made), 201)
+
+
+@pytest.fixture
+async def sessions(database: str) -> AsyncIterator[Sessions]:
+    engine, sessions = open_database(database)
+    yield sessions
+    await engine.dispose()
+
+
+def process(sessions: Sessions) -> Service:
+    """A process that serves the API."""
+    return cast("Service", SimpleNamespace(sessions=sessions, answering=Answering()))
+
+
+async def ask(service: Service, make: Make = make, *, body: bytes = b"{}") -> Response:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "path": "/create", "headers": [], "query_string": b"", "root_path": ""}
+    return await idempotent(service, ANONYMOUS, Request(scope, receive), "key", make)
+
+
+def failing(error: BaseException, ids: list[str]) -> Make:
+    async def failed(made: str) -> Answer:
+        ids.append(made)
+        raise error
+
+    return failed
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("INSERT", {}, Exception("gone")), OSError("disk"), asyncio.CancelledError()]
+)
+async def test_failed_request_can_be_repeated_at_once_anywhere(sessions: Sessions, error: BaseException) -> None:
+    first, second, ids = process(sessions), process(sessions), list[str]()
+    for service in (first, second, second, first):
+        with pytest.raises(type(error)):
+            await ask(service, failing(error, ids))
+    answer = await ask(second)
+    assert set(ids) == {str(Made.model_validate_json(answer.body).id)}  # it may have been created the first time
+    assert (await ask(first)).body == answer.body
+    assert first.answering.keys == second.answering.keys == set()
+
+
+async def test_refused_request_leaves_nothing(sessions: Sessions) -> None:
+    service, ids = process(sessions), list[str]()
+    with pytest.raises(HTTPException, match="404"):
+        await ask(service, failing(HTTPException(404), ids))
+    assert (await ask(service, body=b'{"other": 1}')).status_code == 201
+
+
+async def test_repeated_request_is_refused_while_somebody_answers(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes; and other requests with its key are refused for another reason."""
+    first, second = process(sessions), process(sessions)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(made: str) -> Answer:
+        begun.set()
+        await go_on.wait()
+        return await make(made)
+
+    answering = asyncio.create_task(ask(first, slowly))
+    await begun.wait()
+    for _ in range(2):
+        for service in (first, second):
+            with pytest.raises(HTTPException, match="still in progress") as refused:
+                await ask(service)
+            assert refused.value.status_code == 409
+            with pytest.raises(HTTPException, match="another request"):
+                await ask(service, body=b'{"other": 1}')
+    go_on.set()
+    answer = await answering
+    assert (await ask(first)).body == (await ask(second)).body == answer.body
+
+
+async def test_record_is_renewed_while_somebody_answers(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = process(sessions), process(sessions)
+    monkeypatch.setattr(idempotency, "_RENEW_EVERY", 0.01)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(made: str) -> Answer:
+        begun.set()
+        await go_on.wait()
+        return await make(made)
+
+    answering = asyncio.create_task(ask(first, slowly))
+    await begun.wait()
+    long_ago = now() - timedelta(hours=1)
+    async with sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).values(created_at=long_ago))
+    while True:
+        async with sessions() as session:
+            if (await session.get_one(IdempotencyRow, "key")).created_at > long_ago:
+                break
+        await asyncio.sleep(0.01)
+    with pytest.raises(HTTPException, match="still in progress"):
+        await ask(second)
+    go_on.set()
+    assert (await answering).status_code == 201
+
+
+async def test_request_of_a_killed_process_can_be_repeated_when_it_is_no_longer_renewed(sessions: Sessions) -> None:
+    first, second = process(sessions), process(sessions)
+    begun = asyncio.Event()
+
+    async def for_ever(made: str) -> Answer:
+        begun.set()
+        await asyncio.Event().wait()
+        return await make(made)
+
+    answering = asyncio.create_task(ask(first, for_ever))
+    await begun.wait()
+    with pytest.raises(HTTPException, match="still in progress"):
+        await ask(second)
+    async with sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=11)))
+    assert (await ask(second)).status_code == 201
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    assert (await ask(first)).status_code == 201
+
+
+async def test_first_of_many_at_once_is_answered(sessions: Sessions) -> None:
+    services = [process(sessions), process(sessions)]
+    ids: set[str] = set()
+
+    async def counted(made: str) -> Answer:
+        ids.add(made)
+        return await make(made)
+
+    answers = await asyncio.gather(*(ask(services[n % 2], counted) for n in range(12)), return_exceptions=True)
+    for answer in answers:
+        assert isinstance(answer, Response) or (isinstance(answer, HTTPException) and answer.status_code == 409)
+    assert len(ids) == 1
+
+
+async def test_process_that_was_taken_for_dead_changes_nothing_any_more(sessions: Sessions) -> None:
+    first, second = process(sessions), process(sessions)
+    begun, go_on = [asyncio.Event() for _ in range(2)], [asyncio.Event() for _ in range(2)]
+
+    def answer(number: int, error: BaseException | None) -> Make:
+        async def slowly(made: str) -> Answer:
+            begun[number].set()
+            await go_on[number].wait()
+            if error is not None:
+                raise error
+            return await make(made)
+
+        return slowly
+
+    stalled = asyncio.create_task(ask(first, answer(0, HTTPException(404))))
+    await begun[0].wait()
+    async with sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=11)))
+    answering = asyncio.create_task(ask(second, answer(1, None)))
+    await begun[1].wait()
+    go_on[0].set()
+    with pytest.raises(HTTPException, match="404"):
+        await stalled
+    go_on[1].set()
+    answered = await answering
+    assert (await ask(first)).body == answered.body
