@@ -7,8 +7,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -92,8 +92,9 @@ class Servers:
                 raise RuntimeError(f"{name}: {what}: {failed}")
 
 
-def obey(servers: Mapping[str, Server], socket: Path) -> dict[str, str]:
-    """Do what scripts tell servers from now on, in threads; the variable with which they find them."""
+@contextmanager
+def obeying(servers: Mapping[str, Server], socket: Path) -> Iterator[dict[str, str]]:
+    """Do what scripts tell servers, in threads; yields the variable with which they find them."""
     listener = Listener(str(socket), "AF_UNIX")
 
     def answer(connection: object) -> None:
@@ -109,8 +110,10 @@ def obey(servers: Mapping[str, Server], socket: Path) -> dict[str, str]:
                 connection.send("")  # type: ignore[attr-defined]
 
     def listen() -> None:
-        while True:
-            threading.Thread(target=answer, args=(listener.accept(),), daemon=True).start()
+        with suppress(OSError):  # it was closed
+            while True:
+                threading.Thread(target=answer, args=(listener.accept(),), daemon=True).start()
 
     threading.Thread(target=listen, daemon=True).start()
-    return {WHERE: ",".join((str(socket), *servers))}
+    with listener:
+        yield {WHERE: ",".join((str(socket), *servers))}

@@ -16,7 +16,7 @@ import pytest
 
 from bench.fault_kinds import Outage, _sort_of
 from bench.faults import WITHIN, Faults
-from bench.server_control import WHERE, Servers, obey
+from bench.server_control import WHERE, Servers, obeying
 from bench.wrong_clock import set_clock, wrong_by
 from tests.services.servers import forwarder
 
@@ -119,8 +119,8 @@ def answer_of(port: int) -> bytes:
 
 
 def test_script_stops_a_server_and_starts_it_again(echo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with forwarder(echo) as (port, server):
-        monkeypatch.setenv(WHERE, obey({"s3": server}, tmp_path / "control")[WHERE])
+    with forwarder(echo) as (port, server), obeying({"s3": server}, tmp_path / "control") as places:
+        monkeypatch.setenv(WHERE, places[WHERE])
         servers = Servers.given()
         assert servers is not None
         assert servers.names == ("s3",)

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from bench.server_control import Server, obey
+from bench.server_control import Server, obeying
 from tests.fork_server import HANG
 from tests.service import ROOT, reserved_port
 
@@ -183,7 +183,8 @@ def main() -> None:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="motes-servers-", dir="/tmp")))
         places |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         places |= {"MOTES_DATABASE_URL": server.url(server.create()), "MOTES_STORAGE_URL": f"s3://{BUCKET}/motes"}
-        places |= obey({"postgresql": server.server, "s3": before}, folder / "control")
+        control = {"postgresql": server.server, "s3": before}
+        places |= held.enter_context(obeying(control, folder / "control"))
         raise SystemExit(subprocess.call((sys.executable, *sys.argv[1:]), env={**os.environ, **places}))
 
 
