@@ -256,25 +256,25 @@ class Bench:
         sound.join()
         return time.perf_counter() - began
 
-    def encode_in_shares(self, folder: Path) -> float:
+    def encode_in_shares(self, folder: Path, processes: int = CORES) -> float:
         """The limit: seconds for one forked process per core to encode its share of frames and song."""
         began = time.perf_counter()
-        children = [self._forked(core, folder) for core in range(CORES)]
+        children = [self._forked(number, processes, folder) for number in range(processes)]
         ends = [os.waitpid(child, 0)[1] for child in children]
         if any(ends):
             raise SystemExit("a process of the limit failed")
         return time.perf_counter() - began
 
-    def _forked(self, core: int, folder: Path) -> int:
+    def _forked(self, number: int, of: int, folder: Path) -> int:
         """The pid of a process that encodes its share."""
         if child := os.fork():
             return child
         status = 1
         try:
-            share = -(-len(self.frames) // CORES)
-            mine = self.frames[core * share : (core + 1) * share]
-            encode_from_memory(self.plan, mine, folder / f"share{core}.mp4", threads=1)
-            self.song.share(core, CORES).encode()
+            share = -(-len(self.frames) // of)
+            mine = self.frames[number * share : (number + 1) * share]
+            encode_from_memory(self.plan, mine, folder / f"share{number}.mp4", threads=1)
+            self.song.share(number, of).encode()
             status = 0
         finally:
             os._exit(status)

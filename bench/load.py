@@ -28,7 +28,7 @@ from statistics import fmean, quantiles
 from typing import Any
 
 import httpx
-from faults import ENVIRONMENT, Stack, serving
+from served import ENVIRONMENT, Stack, serving
 from websockets.asyncio.client import connect
 
 GROWTH = 1.10

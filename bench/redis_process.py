@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
+
+_TIMEOUT = 10.0  # seconds; it may be stopped
 
 
 def redis_server() -> str | None:
@@ -40,7 +43,7 @@ class OwnRedis:
 
     def client(self) -> redis.Redis:
         """A connection to it."""
-        return redis.Redis(unix_socket_path=str(self._socket))
+        return redis.Redis(unix_socket_path=str(self._socket), socket_timeout=_TIMEOUT)
 
     def flush(self) -> bool:
         """Let it forget everything; whether it could be told."""
@@ -55,6 +58,14 @@ class OwnRedis:
         self._process.wait()
         self._start()
         return True
+
+    def pause(self) -> None:
+        """Stop it where it is."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it."""

@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from faults import Clients, Faults, Stack, children, serving
+from fault_kinds import FaultKinds
+from faults import Faults
 from redis_process import own_redis
+from served import Clients, Stack, children, serving
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -161,7 +163,7 @@ def work(stack: Stack, folder: Path, *, seconds: float, chance: random.Random, k
     clients, others, faults = (
         Clients(stack, folder / "song.wav", 3),
         Others(stack, folder, chance),
-        Faults(stack, chance),
+        Faults(stack, chance, FaultKinds(stack, chance).kills()),
     )
     threads = [threading.Thread(target=each.run) for each in (clients, others)]
     for thread in threads:
@@ -184,7 +186,7 @@ def work(stack: Stack, folder: Path, *, seconds: float, chance: random.Random, k
         clients.ask("DELETE", f"/systems/{system}")
     for song in [song for (song,) in stack.rows("SELECT sha256 FROM audio")]:
         clients.ask("DELETE", f"/audio/{song}")
-    return Counter(render=len(clients.jobs)) + others.did + Counter({f"kill {k}": n for k, n in faults.kills.items()})
+    return Counter(render=len(clients.jobs)) + others.did + Counter({f"kill {k}": n for k, n in faults.caused.items()})
 
 
 def grown(before: Left, after: Left) -> list[str]:

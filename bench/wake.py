@@ -17,8 +17,8 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
-from faults import Stack, serving
 from redis_process import own_redis
+from served import Stack, serving
 
 CONFIG = {"width": 160, "height": 90, "duration": 1.0, "particle_count": 50}
 MOMENTS = ("begun", "first frame")

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from obstore.exceptions import GenericError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
@@ -30,7 +31,7 @@ _MAX_ERRORS = 20  # invalid values listed
 # from the draft on RateLimit headers
 _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
-KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
+KNOWN = (HTTPException, MotesError, RequestValidationError, GenericError, *UNREACHABLE)
 
 PROBLEM = "application/problem+json"
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -103,6 +104,9 @@ def problem_of(error: Exception) -> JSONResponse:
         return problem(404 if isinstance(error, SongNotFoundError) else 400, str(error))
     if isinstance(error, RequestValidationError):
         return problem(400, "; ".join(_explain(each) for each in error.errors()[:_MAX_ERRORS]))
+    if isinstance(error, GenericError):  # whatever an object store says but that a file is not there
+        _log.warning("the storage does not answer: %s", error)
+        return problem(503, "The storage does not answer; try again", {"Retry-After": "1"})
     _log.warning("the database does not answer: %s", error)
     return problem(503, "The database does not answer; try again", {"Retry-After": "1"})
 

@@ -1,7 +1,7 @@
 """Servers that tests start for themselves: PostgreSQL and one that speaks S3. Both come as wheels.
 
 ``python -m tests.services.servers SCRIPT …`` runs a script in Python while there are both, empty, as what the service
-keeps everything in.
+keeps everything in. The script can stop them and start them again (``bench/server_control.py``).
 """
 
 from __future__ import annotations
@@ -12,22 +12,25 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 
+from bench.server_control import Server, obeying
 from tests.fork_server import HANG
-from tests.service import reserved_port
+from tests.service import ROOT, reserved_port
 
 BUCKET = "motes"
 
@@ -37,6 +40,7 @@ class Postgres:
     """A server that runs."""
 
     socket: Path  # the folder it is in
+    server: Server
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
@@ -90,17 +94,24 @@ def postgres() -> Iterator[Postgres]:
             options |= {"stdout": log, "stderr": log}
             initialise = ("-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync")
             subprocess.run((programs / "bin" / "initdb", *initialise), check=True, **options)
+
+        def launch() -> subprocess.Popen[bytes]:
             # -F: it need not survive a power cut, and nothing else is left out.
-            process = subprocess.Popen(
-                (programs / "bin" / "postgres", "-D", data, "-h", "", "-k", data, "-F"), **options
-            )
+            with (folder / "log").open("ab") as log:
+                command = (programs / "bin" / "postgres", "-D", data, "-h", "", "-k", data, "-F")
+                return subprocess.Popen(command, **options | {"stdout": log, "stderr": log})
+
+        def wait(process: subprocess.Popen[bytes]) -> None:
+            failures = (OSError, asyncpg.PostgresError)
+            _until(lambda: found.execute("SELECT 1"), process, folder / "log", failures)
+
+        found = Postgres(data, Server(launch, wait))
         try:
-            found = Postgres(data)
-            _until(lambda: found.execute("SELECT 1"), process, folder / "log", (OSError, asyncpg.PostgresError))
+            found.server.start()
             yield found
         finally:
-            process.send_signal(signal.SIGINT)  # whoever is connected does not keep it
-            process.wait(HANG)
+            found.server.process.send_signal(signal.SIGINT)  # whoever is connected does not keep it
+            found.server.process.wait(HANG)
     finally:
         shutil.rmtree(folder)
 
@@ -130,6 +141,23 @@ def s3() -> Iterator[dict[str, str]]:
             process.wait(HANG)
 
 
+@contextmanager
+def forwarder(to: int) -> Iterator[tuple[int, Server]]:
+    """What stands before a server and can be stopped in its place: its port, and itself."""
+    port = reserved_port()
+    command = (sys.executable, "-m", "tests.services.forwarder", str(port), str(to))
+
+    def wait(process: subprocess.Popen[bytes]) -> None:
+        _until(lambda: socket.create_connection(("127.0.0.1", port)).close(), process, Path(os.devnull), (OSError,))
+
+    server = Server(lambda: subprocess.Popen(command, cwd=ROOT), wait)
+    server.start()
+    try:
+        yield port, server
+    finally:
+        server.kill()
+
+
 def _until(
     works: Callable[[], object], process: subprocess.Popen[bytes], log: Path, failures: tuple[type[Exception], ...]
 ) -> None:
@@ -147,8 +175,16 @@ def _until(
 
 def main() -> None:
     """Run a script, such as one of bench/, with both."""
-    with postgres() as server, s3() as places:
+    with ExitStack() as held:
+        server, places = held.enter_context(postgres()), held.enter_context(s3())
+        behind = urlsplit(places["AWS_ENDPOINT_URL"]).port
+        assert behind is not None
+        port, before = held.enter_context(forwarder(behind))  # as the server keeps everything in its memory
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="motes-servers-", dir="/tmp")))
+        places |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         places |= {"MOTES_DATABASE_URL": server.url(server.create()), "MOTES_STORAGE_URL": f"s3://{BUCKET}/motes"}
+        control = {"postgresql": server.server, "s3": before}
+        places |= held.enter_context(obeying(control, folder / "control"))
         raise SystemExit(subprocess.call((sys.executable, *sys.argv[1:]), env={**os.environ, **places}))
 
 
