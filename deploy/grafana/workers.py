@@ -53,12 +53,14 @@ def workers() -> Dashboard:
                     "By how much its clock is ahead of the database's, which counts; APIs included.",
                     {"{{instance}}": "motes_clock_skew_seconds"},
                     unit="s",
+                    span=8,
                 ),
                 lines(
                     "Busy",
                     "Tasks that each worker is running.",
                     {"{{instance}}": "motes_worker_busy"},
                     stacked=True,
+                    span=8,
                 ),
                 lines(
                     "Memory",
@@ -66,6 +68,7 @@ def workers() -> Dashboard:
                     {"{{instance}} {{process}}": "motes_worker_memory_bytes"},
                     unit="bytes",
                     stacked=True,
+                    span=8,
                 ),
                 lines(
                     "CPU",
@@ -130,6 +133,19 @@ def workers() -> Dashboard:
                     },
                     unit="s",
                     span=8,
+                ),
+                lines(
+                    "Hung processes, per minute",
+                    "Killed, as they made no progress; given up, as the kernel waits for a disk and they do not end.",
+                    {
+                        "{{kind}}": "60 * sum by (kind) (rate(motes_children_hung_total[$__rate_interval]))",
+                        "given up": "60 * sum(rate(motes_children_given_up_total[$__rate_interval]))",
+                    },
+                ),
+                lines(
+                    "Files lost, per minute",
+                    "Gone, short or changed in storage when they were met; they are made again.",
+                    {"files": "60 * sum(rate(motes_files_lost_total[$__rate_interval]))"},
                 ),
             ],
         },
