@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
+import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -178,7 +178,7 @@ def open_database(url: str, *, pool: int = _POOL, close_after: float | None = No
                 except Exception as error:
                     if getattr(error, "sqlstate", None) != _FULL or time.monotonic() > end:
                         raise
-                await_only(asyncio.sleep(random.uniform(0.05, 0.25)))
+                await_only(asyncio.sleep(secrets.SystemRandom().uniform(0.05, 0.25)))
 
         @event.listens_for(engine.sync_engine, "connect")
         def _be_patient(connection: Any, record: Any) -> None:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from contextlib import asynccontextmanager
@@ -211,7 +211,7 @@ class Queue:
         """Wait for the next task of these renderer versions; None after a while if Redis is down."""
         names = list(versions)
         while not self._is_down():
-            random.shuffle(names)  # Redis looks in this order, and none must always be the first
+            secrets.SystemRandom().shuffle(names)  # Redis looks in this order, and none must always be the first
             try:
                 found = await self._redis.wait_for_first(*(_NEXT + each for each in names), seconds=_WAIT)
                 if found is not None:
@@ -223,7 +223,7 @@ class Queue:
                         return taken
             except (RedisError, OSError) as error:
                 self._failed(error)
-        await asyncio.sleep(_LOOK_EVERY * random.uniform(0.5, 1.5))
+        await asyncio.sleep(_LOOK_EVERY * secrets.SystemRandom().uniform(0.5, 1.5))
         return None
 
     def _reader(self, version: str) -> _Reader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
@@ -77,7 +77,7 @@ class Dispatcher:
             if await _try(self._is_needed):
                 await self._dispatch()
             if self.newer_schema is None:
-                await asyncio.sleep(_HEARTBEAT_EVERY * random.uniform(0.7, 1.3))
+                await asyncio.sleep(_HEARTBEAT_EVERY * secrets.SystemRandom().uniform(0.7, 1.3))
 
     async def _is_needed(self) -> bool:
         """Whether nobody else dispatches; then this process has the lease."""
