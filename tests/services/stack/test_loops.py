@@ -21,7 +21,9 @@ async def broken(*_, **__):
     raise RuntimeError("the reason")
 
 module, name, method = sys.argv[1].split(":")
-setattr(getattr(importlib.import_module(module), name), method, broken)
+owner = getattr(importlib.import_module(module), name)
+getattr(owner, method)  # there is such a loop
+setattr(owner, method, broken)
 sys.exit(main(sys.argv[2:]))
 """
 WORKER, API = ("worker", "--size", "1"), ("api", "--port", "0")
@@ -30,9 +32,10 @@ WORKER, API = ("worker", "--size", "1"), ("api", "--port", "0")
 @pytest.mark.parametrize(
     ("command", "broken"),
     [
-        (WORKER, "services.worker.main:Worker:_poll"),
-        (WORKER, "services.jobs.local_queue:LocalQueue:consume"),
-        (WORKER, "services.jobs.local_queue:LocalQueue:run_periodically"),
+        (WORKER, "services.worker.main:Worker:_take"),
+        (WORKER, "services.jobs.local_queue:LocalQueue:take"),
+        (WORKER, "services.jobs.dispatcher:Dispatcher:run"),
+        (WORKER, "services.jobs.dispatcher:Dispatcher:_offer"),
         (WORKER, "services.webhooks.delivery:Deliverer:run"),
         (WORKER, "services.retention.janitor:Janitor:run"),
         (WORKER, "services.database.clock_skew:SkewCheck:run"),
