@@ -16,6 +16,7 @@ from services.database.migrations.online import limit_waiting, with_retries
 from services.database.models import Base
 
 _LOCK = 77007355
+_LOOK_EVERY = 0.2  # seconds between looks whether another process has migrated
 
 
 def _run(connection: Connection) -> None:
@@ -40,7 +41,10 @@ async def _alone(engine: AsyncEngine) -> AsyncIterator[None]:
     """If several processes start at once, one migrates and the others wait."""
     if engine.dialect.name == "postgresql":
         async with engine.connect() as connection:  # which ends with the process, and the lock with it
-            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+            # Not one statement that waits: what builds an index waits for all transactions, also for that of a waiter.
+            while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK})")):
+                await connection.commit()
+                await asyncio.sleep(_LOOK_EVERY)
             await connection.commit()
             try:
                 yield
