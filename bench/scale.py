@@ -37,6 +37,7 @@ from services.database.migrations import upgrade
 from services.database.tallies import recount, trigger_names, trigger_statements
 from services.jobs.render_spec import renderable_versions
 from services.jobs.tasks import Tasks
+from services.jobs.turns import Turns
 from services.retention.cap import Cap
 from services.retention.policy import RetentionPolicy
 from services.retention.pruning import Pruner
@@ -157,7 +158,7 @@ class Served:
 
     def __init__(self, client: httpx.AsyncClient, sessions: Sessions, settings: ServiceSettings) -> None:
         self._client = client
-        self._tasks = Tasks(sessions, lease=15.0)
+        self._tasks, self._turns = Tasks(sessions, lease=15.0), Turns(sessions)
         self._policy = RetentionPolicy(settings, sessions, Storage(settings.storage))
         self._pruner = Pruner(settings, sessions)
         self._deleted, self._submitted = 0, list[str]()
@@ -207,7 +208,8 @@ class Served:
         await self.call("GET", "/health")
 
     async def claim(self) -> None:
-        """The next task."""
+        """A look of the dispatcher for the next tasks, and the claim of one."""
+        await self._turns.next()
         if await self._tasks.claim("worker") is None:
             raise SystemExit("nothing to claim")
 
