@@ -48,15 +48,19 @@ def gc(stack: Stack, *arguments: str, **settings: str) -> dict[str, Any]:
 def age(stack: Stack, key: str) -> None:
     """Have what lies in storage under a key been used an hour ago."""
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    change(stack, key, created_at=hour_ago, used_at=hour_ago)
 
-    async def change() -> None:
+
+def change(stack: Stack, key: str, **values: Any) -> None:
+    """Change what the database says of what lies in storage under a key."""
+
+    async def run() -> None:
         engine, sessions = open_database(stack.database)
         async with sessions.begin() as session:
-            where = ArtefactRow.key.startswith(key)
-            await session.execute(update(ArtefactRow).where(where).values(created_at=hour_ago, used_at=hour_ago))
+            await session.execute(update(ArtefactRow).where(ArtefactRow.key.startswith(key)).values(values))
         await engine.dispose()
 
-    asyncio.run(change())
+    asyncio.run(run())
 
 
 def scene(stack: Stack, job: str) -> str:
@@ -102,6 +106,7 @@ def test_started_download_completes_after_expiry(stack: Stack) -> None:
     [row] = stack.rows("SELECT object FROM artefacts WHERE key = :key", key=f"{scene(stack, job)}/video.mp4")
     path = stack.folder / "data" / "storage" / row["object"]
     path.write_bytes(bytes(30_000_000))  # more than sockets hold
+    change(stack, f"{scene(stack, job)}/video.mp4", size=30_000_000, digest=None)
     with stack.client.stream("GET", f"/download/{job}") as answer:
         pieces = answer.iter_bytes(1 << 16)
         got = len(next(pieces))
