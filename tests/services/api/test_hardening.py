@@ -105,7 +105,7 @@ class TestSecurityHeaders:
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(systems, "to_schema", broken)
+        monkeypatch.setattr(systems, "check_config", broken)
         answer = client.post("/create", json={"particle_type": "snow"})
         assert answer.status_code == 500
         assert "ZeroDivisionError" not in answer.text

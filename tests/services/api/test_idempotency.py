@@ -43,7 +43,11 @@ async def sessions(database: str) -> AsyncIterator[Sessions]:
 
 def process(sessions: Sessions) -> Service:
     """A process that serves the API."""
-    return cast("Service", SimpleNamespace(sessions=sessions, answering=Answering()))
+
+    async def compute(work: Callable[[], Any]) -> Any:
+        return work()
+
+    return cast("Service", SimpleNamespace(sessions=sessions, answering=Answering(), compute=compute))
 
 
 async def ask(service: Service, make: Make = make, *, body: bytes = b"{}") -> Response:

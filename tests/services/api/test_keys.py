@@ -103,17 +103,23 @@ def routes() -> list[tuple[str, str]]:
 
 ROUTES = [(method, path.removeprefix("/particles")) for method, path in routes() if path.startswith("/particles/")]
 WITH_ID = [each for each in ROUTES if "{" in each[1] and f"/particles{each[1]}" not in OPEN]
+TUS = {"Tus-Resumable": "1.0.0"}
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
     "PUT /audio/{audio_id}/analysis": {"json": {}},
     "POST /systems/{system_id}/estimate": {},
     "POST /systems/{system_id}/render": {"json": {"output_path": "mine.mp4"}},
     "POST /systems/{system_id}/load-audio": {"params": {"audio_path": "uploads/" + "0" * 64}},
+    "DELETE /uploads/{upload_id}": {"headers": TUS},
+    "PATCH /uploads/{upload_id}": {
+        "headers": {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+        "content": b"half",
+    },
 }
 
 
 def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
-    others = {"audio_id": "0" * 64, "asset_id": "0" * 64, "batch_id": SOMEBODYS}
+    others = {"audio_id": "0" * 64, "asset_id": "0" * 64, "batch_id": SOMEBODYS, "upload_id": SOMEBODYS}
     names = {"particle_type": "snow", "template": "cover-ring", "name": "main"}
     filled = path.format(system_id=system, job_id=job, **others, **names)
     return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
@@ -289,8 +295,13 @@ class TestOwnership:
         if "asset_id" in path:
             of_alice["path"] = path.format(asset_id=world.asset("alice", picture(level=77))["asset_id"])
             assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
+        if "upload_id" in path:
+            about = {**TUS, "Upload-Length": "8", "Upload-Metadata": "filename c29uZy53YXY=,kind c29uZw=="}
+            made = world.call("alice", "POST", "/uploads", headers=about).headers["location"]
+            of_alice["path"] = path.format(upload_id=made.rpartition("/")[2])
+            assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
         assert world.call("alice", **of_alice).status_code != 404
-        if method != "DELETE":
+        if method != "DELETE" and "upload_id" not in path:  # which nobody else can go on with
             assert world.call("admin", **of_alice).status_code != 404
 
     def test_systems_of_others_cannot_be_watched(self, world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -464,6 +465,8 @@ class TestMemory:
         database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
         asyncio.run(upgrade(database))
         values = {"DATA": tmp_path, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
+        for name in [name for name in os.environ if name.startswith("MOTES_")]:  # of the other world
+            monkeypatch.delenv(name)
         for name, value in (values | {"MAX_TASK_MEMORY": 200_000_000}).items():
             monkeypatch.setenv(f"MOTES_{name}", str(value))
         with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
