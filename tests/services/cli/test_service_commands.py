@@ -251,6 +251,7 @@ class TestDatabase:
         run("db", "upgrade")
         with sqlite3.connect("motes-data/motes.db") as database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
+            database.execute("UPDATE compatibility SET oldest = '9999'")
         database.close()
         outcome = run("db", "upgrade")
         assert outcome.code == 2

