@@ -51,8 +51,8 @@ async def test_dead_workers_task_is_begun_again_all_the_same(board: Board, clock
 
 async def test_what_was_queued_is_not_queued_again(board: Board, clocks: float) -> None:
     await board.submit()
-    assert len(await board.tasks.next_to_enqueue()) == 1
-    assert [await board.tasks.next_to_enqueue() for _ in range(5)] == [[]] * 5
+    assert len(await board.turns.next()) == 1
+    assert [await board.turns.next() for _ in range(5)] == [[]] * 5
 
 
 async def test_tasks_are_as_old_as_the_database_says(board: Board, clocks: float) -> None:
