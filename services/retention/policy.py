@@ -153,13 +153,14 @@ class RetentionPolicy:
 
     async def _number(self, kind: str) -> int:
         """How many items of a kind there are."""
+        artefacts = select(func.count()).select_from(ArtefactRow)
         which: dict[str, Any] = {
             "song": select(func.count()).select_from(AudioRow),
             "asset": select(func.count()).select_from(AssetRow),
-            "segment": select(func.count()).where(FILE == "segments"),
-            "video": select(func.count()).where(_is_video()),
-            "preview": select(func.count()).where(_is_preview()),
-            **{kind: select(func.count()).where(_is_result(kind)) for kind in SINGLE_TASK_KINDS},
+            "segment": artefacts.where(FILE == "segments"),
+            "video": artefacts.where(_is_video()),
+            "preview": artefacts.where(_is_preview()),
+            **{kind: artefacts.where(_is_result(kind)) for kind in SINGLE_TASK_KINDS},
         }
         async with self._sessions() as session:
             return await session.scalar(which[kind]) or 0

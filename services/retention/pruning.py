@@ -47,7 +47,8 @@ class Pruner:
             key = table.key if table is IdempotencyRow else table.id
             due, most = await self._numbers(table, where, cap)
             cap.count(what, due - most)
-            while left := min(_BATCH_SIZE, most - gone[what]):
+            while most > 0:
+                left = min(_BATCH_SIZE, most)
                 async with self._sessions.begin() as session:
                     some = list(await session.scalars(select(key).where(where).limit(left)))
                     if what == "requests":
@@ -64,6 +65,7 @@ class Pruner:
                         await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
                         await session.execute(update(JobRow).where(JobRow.id.in_(some)).values(has_history=False))
                 gone[what] += len(some)
+                most -= len(some)
                 if len(some) < left:
                     break
         return gone

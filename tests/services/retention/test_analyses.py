@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import select, update
 
 from services.database.engine import open_database
-from services.database.models import ArtefactRow, CorrectionRow, JobRow, SystemRow, UploadRow, now
+from services.database.models import ArtefactRow, CorrectionRow, JobRow, SystemRow, UploadRow
 from services.media.corrections import Corrections
 from services.retention.deletion import Deleter
 from services.storage.object_keys import analysis_key, correction_key
 from services.storage.object_store import Storage
 from services.storage.usage import plural, stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.board import Board
+from tests.services.moments import now
 from tests.services.shelf import HEARD, SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio

@@ -13,13 +13,14 @@ from services.database.models import JobRow, TaskRow
 from services.jobs.artefacts import touch
 from services.jobs.lost_files import reopen
 from services.jobs.outputs import outputs_shown, part_id
+from services.retention.cap import Cap
 from services.retention.pruning import Pruner
 from services.retention.repair import repair
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import result_key
 from services.storage.object_store import Storage
 from services.storage.usage import usage_by_owner
-from tests.services.board import Board
+from tests.services.board import VERSION, Board, padded
 from tests.services.shelf import SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +41,11 @@ async def rendered(shelf: Shelf, *names: str, **more: Any) -> str:
     return job
 
 
+def part_scene(job: str, name: str) -> str:
+    """The scene key of an output, as the board makes it."""
+    return padded(f"{VERSION}{job[:8]}-{name}")
+
+
 async def expired(shelf: Shelf, job: str) -> dict[str, bool]:
     return {each["name"]: each["expired"] for each in outputs_shown(await shelf.board.job(job))}
 
@@ -53,14 +59,14 @@ async def test_each_output_counts_once_for_its_owner(shelf: Shelf) -> None:
 async def test_an_output_that_is_used_stays_when_the_others_expire(shelf: Shelf) -> None:
     job = await rendered(shelf, "tall")
     await shelf.age(days=40)
-    await touch(shelf.board.sessions, result_key(f"{job[:8]}-tall", "video"))
+    await touch(shelf.board.sessions, result_key(part_scene(job, "tall"), "video"))
     assert (await shelf.clear(keep_segments=0)).freed[("expired", "video")] == (1, SIZE)
     assert await expired(shelf, job) == {"main": True, "tall": False}
     row = await shelf.board.job(job)
     assert row.expired_at is not None
     assert (await shelf.board.job(part_id(job, "tall"))).expired_at is None
     await shelf.age(days=400)
-    await touch(shelf.board.sessions, result_key(f"{job[:8]}-tall", "video"))
+    await touch(shelf.board.sessions, result_key(part_scene(job, "tall"), "video"))
     await shelf.clear()
     assert await shelf.board.count(JobRow) == 3, "it is listed as long as one of its outputs is there"
     await shelf.age(days=400)
@@ -89,7 +95,7 @@ async def test_quota_of_bytes_takes_outputs_one_by_one(shelf: Shelf) -> None:
 async def test_histories_of_outputs_are_pruned(shelf: Shelf) -> None:
     job = await rendered(shelf, "tall")
     await shelf.age(days=8)
-    await Pruner(shelf.settings, shelf.board.sessions).prune()
+    await Pruner(shelf.settings, shelf.board.sessions).prune(Cap())
     assert await shelf.board.count(TaskRow) == 0
     assert await shelf.board.count(JobRow) == 3
     assert len(await shelf.board.events(job)) == 1
@@ -100,7 +106,7 @@ async def test_repair_forgets_what_is_lost_and_plans_what_is_open(shelf: Shelf, 
     still_open = await shelf.board.submit_outputs("tall", song=None)
     for _ in range(4):
         await shelf.do(await shelf.board.take())
-    lost = {key for key in shelf.files() if f"{done[:8]}-tall/video" in key}
+    lost = {key for key in shelf.files() if f"{part_scene(done, 'tall')}/video" in key}
     shelf.storage.delete(lost)
     repaired = await repair(database, shelf.storage)
     assert (repaired.artefacts, repaired.videos, repaired.jobs) == (1, 1, 2)

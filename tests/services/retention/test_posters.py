@@ -60,10 +60,13 @@ async def test_counts_with_its_video_for_every_owner(shelf: Shelf) -> None:
             ("bob", "video", 1, SIZE + POSTER),
         ]
         assert sorted(await usage_by_kind(session)) == [
+            ("", "answer", 0, 0),
             ("", "asset", 0, 0),
+            ("", "correction", 0, 0),
             ("", "poster", 1, POSTER),
             ("", "segment", 3, 3 * SIZE),
             ("", "song", 0, 0),
+            ("", "system", 0, 0),
             ("", "video", 1, SIZE),
         ]
 
