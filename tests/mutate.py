@@ -135,20 +135,22 @@ MUTATIONS = [
     Mutation(
         "turns: offered only once", CHOICE, "TaskRow.queued_at < db_now(-OFFER_AGAIN)", "TaskRow.attempt < 0", LEASES
     ),
-    Mutation("turns: no owner has a cap", CHOICE, "cap is None or running[owner] < cap", "True", TURNS),
+    Mutation(
+        "turns: no owner has a cap", CHOICE, "task.slots is None or running[task.owner] < task.slots", "True", TURNS
+    ),
     # The fair scheduler
     Mutation("fair: priorities upside down", FAIR, "number / WEIGHTS[priority]", "number * WEIGHTS[priority]", TURNS),
     Mutation(
         "fair: what waits holds the clock back",
         FAIR,
-        '(("ready", "running")), possible)',
-        '(("ready", "running")))',
+        "select(TaskRow.virtual_time).where(possible)",
+        "select(TaskRow.virtual_time)",
         TURNS,
     ),
     Mutation("fair: a high priority queues behind one's own", FAIR, " JobRow.priority == priority,", "", TURNS),
     Mutation("fair: everybody queues behind everybody", FAIR, "JobRow.fairness_key == fairness_key, ", "", TURNS),
     Mutation(
-        "fair: newcomers start at zero", FAIR, "or 0.0, await current_virtual_time(session))", "or 0.0, 0.0)", TURNS
+        "fair: newcomers start at zero", FAIR, "ends = [await current_virtual_time(session)]", "ends = [0.0]", TURNS
     ),
     # Accounts and slots
     Mutation("account: a retry is charged in full", ACCOUNT, "price_of(job) - _paid(job))", "price_of(job))", ACCOUNTS),
@@ -156,7 +158,7 @@ MUTATIONS = [
         "account: what was spent is kept again", ACCOUNT, "_share_done(job) - job.spent", "_share_done(job)", ACCOUNTS
     ),
     Mutation("account: begun frames are free", ACCOUNT, 'job.status != "queued" and not failed', "False", ACCOUNTS),
-    Mutation("slots: one more than allowed", SLOTS, "or 0) < job.slots", "or 0) <= job.slots", SLOT_TESTS),
+    Mutation("slots: one more than allowed", SLOTS, "or 0) <= job.slots", "or 0) <= job.slots + 1", SLOT_TESTS),
     # Cuts
     Mutation("cut: beyond the end", PLAN, "min(left, longest, max(", "min(longest, max(", CUTS),
     Mutation("cut: no taper", PLAN, "max(shortest, left // 4)", "max(shortest, left)", CUTS),
