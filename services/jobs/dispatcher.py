@@ -21,8 +21,8 @@ from services.database.leases import acquire, release
 from services.database.migrations import head_revision, schema_revision
 from services.jobs.artefacts import FilesToDelete
 from services.jobs.dispatching import Dispatching
+from services.jobs.job_progress import Progress
 from services.jobs.lifecycle import Jobs
-from services.jobs.progress import Progress
 from services.jobs.render_spec import migrate_spec, spec_key
 from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Tasks

@@ -15,9 +15,9 @@ from services.database.engine import Sessions
 from services.database.models import AudioRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
+from services.jobs.job_progress import Progress
 from services.jobs.lifecycle import Jobs
 from services.jobs.outputs import part_id
-from services.jobs.progress import Progress
 from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.tasks import Claim, Tasks
 from services.jobs.turns import Turns

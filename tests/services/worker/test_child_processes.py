@@ -17,6 +17,7 @@ import pytest
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.pool import ENVIRONMENT
 from services.jobs.render_spec import build_spec, spec_key
+from services.processes.fork_server_command import STORAGE
 from services.worker import child_processes
 from services.worker.child_processes import Child, ForkServer
 from tests.service import wait_for
@@ -230,8 +231,9 @@ fork_server.main()
 def test_garbage_of_the_rehearsal_is_collected_before_forking(tmp_path: Path) -> None:
     """Compilation leaves a frame with threads that a forked process lacks; collecting it there would hang."""
     ours, control = socket.socketpair()
-    command = (sys.executable, "-c", _LEAVES_GARBAGE, tmp_path.as_uri(), "0", str(os.getpid()))
-    with subprocess.Popen(command, stdin=control, env={**os.environ, **ENVIRONMENT}) as process, ours:
+    command = (sys.executable, "-c", _LEAVES_GARBAGE, "0", str(os.getpid()))
+    environment = {**os.environ, **ENVIRONMENT, STORAGE: tmp_path.as_uri()}
+    with subprocess.Popen(command, stdin=control, env=environment) as process, ours:
         control.close()
         here, there = socket.socketpair()
         socket.send_fds(ours, [b"."], [there.fileno()])
