@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_METHODS = ("get", "post", "put", "delete", "head")
+_METHODS = ("get", "post", "put", "patch", "delete", "head")
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
