@@ -54,7 +54,9 @@ def test_a_text_that_quotes_a_known_url_never_has_its_password(
     with monkeypatch.context() as patch:
         patch.setenv("MOTES_DATABASE_URL", url_with(password))
         learn_secrets()
-        assert masked(around.format(url_with(password))) == around.format(url_with(HIDDEN))
+        said = masked(around.format(url_with(password)))
+        # A text with a single quote is shown in double ones.
+        assert said.replace('"', "'") == around.format(url_with(HIDDEN)).replace('"', "'")
 
 
 @given(LONG)
