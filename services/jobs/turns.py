@@ -23,7 +23,7 @@ from services.database.models import OPEN, JobRow, TaskRow, task_status_is
 from services.jobs.render_spec import VERSION_LENGTH
 
 AHEAD = 32  # tasks of a version that are offered, besides half as many as are running
-OLDEST_EVERY = 16  # one offer in this many is the oldest task, whatever its virtual time
+OLDEST_EVERY = 16  # after this many tasks were taken, the next is the oldest, whatever its virtual time
 OFFER_AGAIN = timedelta(seconds=5)  # a task that no worker has taken by then is offered again
 _PAGES = 4  # windows that are read at most in search of tasks whose owners may run more
 
@@ -54,7 +54,8 @@ class Turns:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._since_oldest = 0  # offers
+        self._since_oldest = 0  # tasks that workers took
+        self._on_way: dict[str, int] = {}  # by version: tasks that were offered and not taken yet at the last look
         self._place: dict[str, tuple[float, str]] = {}  # by version: where to go on behind tasks of capped owners
 
     async def next(self) -> list[Offer]:
@@ -77,14 +78,16 @@ class Turns:
         self, session: AsyncSession, version: str, running: Counter[str], *, room: int
     ) -> list[Offer]:
         """Offer up to so many tasks of a version; counts them in ``running``, by owner."""
-        window, head = await self._window(session, version, running, room=room)
+        window, head, on_way = await self._window(session, version, running, room=room)
+        self._since_oldest += max(0, self._on_way.pop(version, 0) - on_way)
         if not window:
+            self._on_way[version] = on_way
             return []
         taken = update(TaskRow).where(TaskRow.id.in_([each.task for each in window]), task_status_is("ready"))
         taken = taken.where(_is_unoffered()).values(queued_at=db_now()).returning(TaskRow.id, TaskRow.attempt)
         rows, turns = (await session.execute(taken)).all(), {each.task: each for each in window}
         offers = [Offer(id_, attempt, version, turns[id_].turn, not turns[id_].is_new) for id_, attempt in rows]
-        self._since_oldest += sum(not offer.again for offer in offers)
+        self._on_way[version] = on_way + len(offers)
         while self._since_oldest >= OLDEST_EVERY:
             self._since_oldest -= OLDEST_EVERY
             offers += await self._oldest(session, version, running, head=head)
@@ -92,12 +95,13 @@ class Turns:
 
     async def _window(
         self, session: AsyncSession, version: str, running: Counter[str], *, room: int
-    ) -> tuple[list[_Ready], float]:
+    ) -> tuple[list[_Ready], float, int]:
         """The first ready tasks of a version whose owners may run more, without those that are on their way.
 
-        And the turn of the very first.
+        And the turn of the very first, and how many are on their way.
         """
         window: list[_Ready] = []
+        on_way = 0
         place, found, head = None, 0, 0.0
         for page in range(_PAGES):
             if page == 1 and version in self._place:
@@ -120,14 +124,16 @@ class Turns:
                     found += 1
                     if is_unoffered:
                         window.append(each)
+                    else:
+                        on_way += 1
             if over:
                 await session.execute(update(TaskRow).where(TaskRow.id.in_(over)).values(status="done"))
             if found >= room or len(rows) < room:
                 self._place.pop(version, None)
-                return window, head
+                return window, head, on_way
             place = rows[-1][2], rows[-1][0]
         self._place[version] = place  # type: ignore[assignment]  # it is set by the first page
-        return window, head
+        return window, head, on_way
 
     async def _oldest(self, session: AsyncSession, version: str, running: Counter[str], *, head: float) -> list[Offer]:
         """Bring the turn of the oldest task forward to the ``head`` of the queue: otherwise it could wait for ever."""

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select, text, update
+from sqlalchemy import and_, delete, exists, func, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from services.database.clock import db_now
@@ -63,7 +63,9 @@ class Pruner:
                             delete(EventRow).where(EventRow.job_id.in_(some), EventRow.id.not_in(last))
                         )
                         await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
-                        await session.execute(update(JobRow).where(JobRow.id.in_(some)).values(has_history=False))
+                        pending = exists().where(DeliveryRow.job_id == JobRow.id, ~over)
+                        pruned = update(JobRow).where(JobRow.id.in_(some), ~pending)
+                        await session.execute(pruned.values(has_history=False))
                 gone[what] += len(some)
                 most -= len(some)
                 if len(some) < left:
@@ -92,7 +94,9 @@ class Pruner:
             rules.append(("jobs", JobRow, and_(looks, gone)))
         if kept.keep_history:
             ended = _before(kept.keep_history, JobRow.ended_at)
-            rules.append(("histories", JobRow, and_(ended, text("has_history"), ~undelivered)))
+            # Of a job with a webhook that is still to be delivered, tasks and events go first.
+            something = or_(~undelivered, exists().where(TaskRow.job_id == JobRow.id))
+            rules.append(("histories", JobRow, and_(ended, text("has_history"), something)))
         if kept.keep_requests:
             rules.append(("requests", IdempotencyRow, _before(kept.keep_requests, IdempotencyRow.created_at)))
         return rules

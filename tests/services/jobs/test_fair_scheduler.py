@@ -119,16 +119,16 @@ async def test_priorities_get_their_shares_under_load(board: Board) -> None:
     jobs = {priority: await frames(board, 40, fairness_key=priority, priority=priority) for priority in WEIGHTS}
     order = await done(board, 42)
     shares = {priority: sum(job in own for job in order) for priority, own in jobs.items()}
-    assert shares["high"] >= 29
+    assert shares["high"] >= 30
     assert 6 <= shares["normal"] <= 9
-    assert 2 <= shares["low"] <= 5  # two of these as the oldest
+    assert 2 <= shares["low"] <= 4
 
 
 async def test_high_priority_overtakes_earlier_jobs_of_its_owner(board: Board) -> None:
     normal = await frames(board, 20)
     (high,) = await frames(board, 1, priority="high")
     order = await done(board)
-    assert order.index(high) <= 2  # the oldest task may be before it, as one offer in sixteen
+    assert order.index(high) <= 1
     assert [job for job in order if job != high] == normal
 
 

@@ -398,7 +398,7 @@ class TestRows:
         new = await shelf.rendered()
         events = await shelf.board.events(new)
         report = await shelf.clear()
-        assert report.rows["histories"] == 1
+        assert report.rows["histories"] == 2
         assert [event["status"] for event in await shelf.board.events(old)] == ["completed"]
         assert await shelf.board.events(new) == events
         assert (await shelf.board.tasks_of(old), len(await shelf.board.tasks_of(new))) == ([], 5)
