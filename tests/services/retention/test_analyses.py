@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select, update
 
-from services.database.engine import open_database
 from services.database.models import ArtefactRow, CorrectionRow, JobRow, SystemRow, UploadRow
 from services.media.corrections import Corrections
 from services.retention.deletion import Deleter
 from services.storage.object_keys import analysis_key, correction_key
-from services.storage.object_store import Storage
 from services.storage.usage import plural, stored_bytes, usage_by_kind, usage_by_owner
-from tests.services.board import Board
 from tests.services.moments import now
-from tests.services.shelf import HEARD, SIZE, Shelf, settings_for
+from tests.services.shelf import HEARD, SIZE, Shelf
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
 
 
 async def of_song(shelf: Shelf, job: str, song: str, correction: str | None = None) -> None:

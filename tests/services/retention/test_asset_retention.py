@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,14 +29,6 @@ from tests.services.shelf import Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
 DIGEST = "d" * 64
-
-
-@pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
 
 
 async def asset(shelf: Shelf, content: str, *owners: str, size: int = 500, days: float = 0) -> str:

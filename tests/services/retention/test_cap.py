@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,14 +22,6 @@ from tests.services.shelf import Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
 MONTH = 31 * 24 * 3600.0
-
-
-@pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
 
 
 @pytest.fixture

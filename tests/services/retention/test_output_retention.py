@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.database.engine import open_database
 from services.database.models import JobRow, TaskRow
 from services.jobs.artefacts import touch
 from services.jobs.lost_files import reopen
@@ -18,20 +15,11 @@ from services.retention.pruning import Pruner
 from services.retention.repair import repair
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import result_key
-from services.storage.object_store import Storage
 from services.storage.usage import usage_by_owner
-from tests.services.board import VERSION, Board, padded
-from tests.services.shelf import SIZE, Shelf, settings_for
+from tests.services.board import VERSION, padded
+from tests.services.shelf import SIZE, Shelf
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
 
 
 async def rendered(shelf: Shelf, *names: str, **more: Any) -> str:

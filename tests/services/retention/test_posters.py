@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from services.database.engine import open_database
 from services.database.models import JobRow
 from services.jobs.artefacts import Artefact, find_artefact
 from services.retention.repair import repair
 from services.storage.object_keys import attempt_key, poster_key, result_key
-from services.storage.object_store import Storage
 from services.storage.usage import usage_by_kind, usage_by_owner
-from tests.services.board import Board, made_by
-from tests.services.shelf import SIZE, Shelf, settings_for
+from tests.services.board import made_by
+from tests.services.shelf import SIZE, Shelf
 
 pytestmark = pytest.mark.anyio
 POSTER = 207  # bytes
-
-
-@pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
 
 
 async def rendered(shelf: Shelf, owner: str = "alice", scene: str | None = None) -> JobRow:

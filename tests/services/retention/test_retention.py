@@ -55,15 +55,6 @@ BOB = Caller("bob", "key", frozenset({"render"}), {})
 
 
 @pytest.fixture
-async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    """Both databases, a folder."""
-    engine, sessions = open_database(database)
-    url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
-    await engine.dispose()
-
-
-@pytest.fixture
 async def cloud(
     s3_server: dict[str, str], _sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Shelf]:
