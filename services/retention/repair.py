@@ -20,6 +20,7 @@ from services.database.models import (
     SystemRow,
     renders_itself,
 )
+from services.database.tallies import recount
 from services.jobs.artefacts import Artefact
 from services.jobs.lifecycle import Jobs
 from services.jobs.lost_files import forget
@@ -52,7 +53,8 @@ async def repair(url: str, storage: Storage, *, deep: bool = False) -> RepairRes
     """Make an unused database consistent with its storage; if ``deep``, every file is read.
 
     Forgets songs, assets, artefacts and corrections whose files are gone, short or changed, deletes analyses that
-    cannot be read, and replans unfinished jobs. Results are made again when somebody asks for them.
+    cannot be read, replans unfinished jobs, and counts afresh what tallies count. Results are made again when somebody
+    asks for them.
     """
     engine, sessions = open_database(url)
     try:
@@ -78,6 +80,7 @@ async def repair(url: str, storage: Storage, *, deep: bool = False) -> RepairRes
         await asyncio.to_thread(storage.delete, analyses)
         jobs = await _replan_unfinished(sessions, named, bad)
         videos = await _to_be_made_again(sessions)
+        await recount(sessions)
         return RepairResult(
             songs=len(songs),
             assets=len(assets),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
-from services.database.models import JobRow, TaskRow
+from services.database.models import JobRow, TallyChangeRow, TallyRow, TaskRow
 from services.jobs.artefacts import touch
 from services.jobs.lost_files import reopen
 from services.jobs.outputs import outputs_shown, part_id
@@ -147,3 +148,15 @@ async def test_room_is_kept_for_all_outputs(shelf: Shelf, monkeypatch: pytest.Mo
     await submit(1)
     with pytest.raises(InsufficientStorageError, match="are needed by open jobs"):
         await submit(2)
+
+
+async def test_repair_counts_afresh(shelf: Shelf, database: str) -> None:
+    await rendered(shelf, "tall")
+    async with shelf.board.sessions.begin() as session:
+        counted = await usage_by_owner(session)
+        for table in (TallyRow, TallyChangeRow):
+            await session.execute(delete(table))
+        assert await usage_by_owner(session) == []
+    await repair(database, shelf.storage)
+    async with shelf.board.sessions() as session:
+        assert await usage_by_owner(session) == counted
