@@ -54,8 +54,9 @@ class _Now(FunctionElement[datetime]):
 @compiles(_Now, "postgresql")
 def _in_postgresql(element: _Now, compiler: Any, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
-    # Not now(), which is when the transaction began: it may have waited for a lock.
-    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+    # Not now(), which is when the transaction began: it may have waited for a lock. And not clock_timestamp(), which
+    # may change within a statement, so that no index is looked into for it.
+    return f"(statement_timestamp() + make_interval(secs => {seconds}))"
 
 
 @compiles(_Now, "sqlite")

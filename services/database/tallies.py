@@ -44,7 +44,7 @@ async def tallies(session: AsyncSession, what: str, owner: str | None = None) ->
 
 async def totals(session: AsyncSession, what: str) -> list[Tally]:
     """The tallies of ``what`` of all owners together, whose name is empty."""
-    mine = union_all(*(_of(table, what, None) for table in (TallyRow, TallyChangeRow))).subquery()
+    mine = union_all(_of(TallyRow, _of_all(what), ""), _of(TallyChangeRow, what, None)).subquery()
     key = mine.c.kind, mine.c.state
     sums = select(*key, func.sum(mine.c.number), func.sum(mine.c.bytes)).group_by(*key)
     return [Tally("", kind, state, int(n), int(size)) for kind, state, n, size in await session.execute(sums) if n]
@@ -53,6 +53,11 @@ async def totals(session: AsyncSession, what: str) -> list[Tally]:
 def _of(table: Any, what: str, owner: str | None) -> Select[Any]:
     found = select(table.owner, table.kind, table.state, table.number, table.bytes).where(table.what == what)
     return found if owner is None else found.where(table.owner == owner)
+
+
+def _of_all(what: str) -> str:
+    """What the tallies of all owners together are of: there is a row of them beside those of each."""
+    return f"all {what}"
 
 
 async def fold(sessions: Sessions) -> int:
@@ -67,8 +72,10 @@ async def fold(sessions: Sessions) -> int:
             gone = delete(TallyChangeRow).where(TallyChangeRow.id.in_(ids)).returning(*columns)
             sums: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
             for row in await session.execute(gone) if ids else ():
-                sums[tuple(row[:4])][0] += row[4]
-                sums[tuple(row[:4])][1] += row[5]
+                owner, what, kind, state, number, size = row
+                for whose in ((owner, what), ("", _of_all(what))):
+                    sums[*whose, kind, state][0] += number
+                    sums[*whose, kind, state][1] += size
             for key in sorted(sums):  # in this order, so that no two processes wait for each other
                 await _add(session, dict(zip(_KEY, key, strict=True)), *sums[key])
         folded += len(ids)
@@ -155,7 +162,12 @@ def recount_statements() -> list[str]:
         f" FROM {table} r) counted GROUP BY owner, what, kind, state"
         for table, (what, size) in _COUNTED.items()
     ]
-    return ["DELETE FROM tally_changes", "DELETE FROM tallies", *fresh]
+    together = (
+        "INSERT INTO tallies (owner, what, kind, state, number, bytes)"
+        f" SELECT '', '{_of_all('')}' || what, kind, state, sum(number), sum(bytes) FROM tallies"
+        " GROUP BY what, kind, state"
+    )
+    return ["DELETE FROM tally_changes", "DELETE FROM tallies", *fresh, together]
 
 
 def _named(values: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 from services.database import clock
 
-_POSTGRES_S = "clock_timestamp()"
+_POSTGRES_S = "statement_timestamp()"
 _moved: Clock | None = None  # what every database of this process takes for its clock
 
 

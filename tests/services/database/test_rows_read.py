@@ -1,0 +1,152 @@
+"""No query of a request or a loop reads many more rows than it returns, however long the history is.
+
+PostgreSQL says how many it reads (EXPLAIN ANALYZE). It would rather read small tables whole, which is not allowed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bench.scale import PREFIX, READY, fill
+from services.api.status_snapshot import status_snapshots
+from services.database.engine import Sessions, open_database
+from services.database.models import JobRow
+from services.database.tallies import fold, tallies, totals
+from services.jobs.events import COLUMNS, last_event_ids
+from services.jobs.job_progress import Progress
+from services.jobs.render_spec import VERSION_LENGTH
+from services.jobs.tasks import Tasks
+from services.jobs.turns import Turns
+from services.retention.cap import Cap
+from services.retention.policy import RetentionPolicy
+from services.retention.pruning import Pruner
+from services.settings import ServiceSettings
+from services.storage.object_store import Storage
+from tests.services.board import Board
+from tests.services.servers import Postgres
+
+pytestmark = pytest.mark.anyio
+JOBS, VERSION = 3000, "0" * VERSION_LENGTH
+ALWAYS, SHARE = 100, 10  # rows that any query may read, and how many for each that it returns
+OWNER = "o7"
+
+
+class Queries:
+    """The statements of an engine, and what they read."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine, self._asked = engine, list[tuple[str, Any]]()
+        event.listen(engine.sync_engine, "before_cursor_execute", self._note)
+
+    def _note(self, connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            self._asked.append((statement, values))
+
+    async def of(self, do: Awaitable[object]) -> list[str]:
+        """Do it; returns the statements that read too many rows, and how many."""
+        self._asked.clear()
+        await do
+        asked, found = list(self._asked), []
+        for statement, values in asked:
+            async with self._engine.connect() as connection:
+                await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+                plan: Any = (await connection.exec_driver_sql(explain, values)).scalar_one()
+                await connection.rollback()
+            read, returned = _rows((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+            if read > max(ALWAYS, SHARE * returned):
+                found.append(f"{read} rows read for {returned}: {statement}")
+        return found
+
+
+def _rows(plan: dict[str, Any]) -> tuple[int, int]:
+    """The rows that a plan reads, and that it returns or changes."""
+    read = 0
+    if "Relation Name" in plan and plan["Node Type"] != "ModifyTable":
+        removed = sum(plan.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
+        read = int((plan["Actual Rows"] + removed) * plan["Actual Loops"])
+    below = [_rows(each) for each in plan.get("Plans", ())]
+    changes = plan["Node Type"] == "ModifyTable"
+    returned = below[0][1] if changes and below else int(plan["Actual Rows"] * plan["Actual Loops"])
+    return read + sum(each for each, _ in below), returned
+
+
+@pytest.fixture(scope="module")
+def url(postgres_server: Postgres) -> str:
+    """A database with a history."""
+    import asyncio
+
+    url = postgres_server.url(postgres_server.create())
+    asyncio.run(fill(url, JOBS, VERSION))
+    return url
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[tuple[Sessions, Queries]]:
+    engine, sessions = open_database(url)
+    yield sessions, Queries(engine)
+    await engine.dispose()
+
+
+async def test_of_requests(database: tuple[Sessions, Queries]) -> None:
+    sessions, queries = database
+    board = Board(sessions)
+
+    def mine(*conditions: Any) -> Callable[[], Awaitable[object]]:
+        async def listed() -> None:
+            rows = select(*COLUMNS).where(JobRow.kind == "video", *conditions)
+            async with sessions() as session:
+                await session.execute(rows.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(10))
+
+        return listed
+
+    async def counted() -> None:
+        async with sessions() as session:
+            await totals(session, "jobs")
+            await tallies(session, "jobs", OWNER)
+            await totals(session, "systems")
+
+    system = f"{PREFIX}{7:012x}"
+    jobs = [await board.submit(OWNER, owner=OWNER) for _ in range(2)]
+    asked: dict[str, Awaitable[object]] = {
+        "submit": board.submit(OWNER, owner=OWNER),
+        "cancel": board.jobs.cancel(jobs[0]),
+        "delete an open one": board.jobs.delete(jobs[1]),
+        "delete one that is over": board.jobs.delete(f"{PREFIX}{5:012x}"),
+        "health": counted(),
+        "list": mine()(),
+        "list of an owner": mine(JobRow.owner == OWNER)(),
+        "list of a system": mine(JobRow.system_id == system)(),
+        "snapshots": status_snapshots(sessions, {system}),
+        "events": last_event_ids(sessions, {jobs[0]}),
+    }
+    assert {what: found for what, do in asked.items() if (found := await queries.of(do))} == {}
+
+
+async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> None:
+    sessions, queries = database
+    settings = ServiceSettings(data=tmp_path)
+    tasks, turns = Tasks(sessions, lease=15.0, versions=[VERSION]), Turns(sessions)
+
+    async def claim() -> None:
+        assert await tasks.claim("worker") is not None
+
+    policy = RetentionPolicy(settings, sessions, Storage(settings.storage))
+    asked: dict[str, Awaitable[object]] = {
+        "offer": turns.next(),
+        "claim": claim(),
+        "expire leases": tasks.expire_leases(),
+        "progress": Progress(sessions).add_up(),
+        "retention": policy.due(thorough=False),
+        "pruning": Pruner(settings, sessions).prune(Cap()),
+        "fold": fold(sessions),
+    }
+    assert {what: found for what, do in asked.items() if (found := await queries.of(do))} == {}
+    assert JOBS // READY > ALWAYS, "else reading all that are ready would not be noticed"
