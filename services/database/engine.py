@@ -18,7 +18,8 @@ from sqlalchemy import event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.util import await_only
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from services.database.clock import DatabaseClock, give_clock
 from services.observability import metrics
@@ -114,8 +115,10 @@ def _close_idle(engine: AsyncEngine, seconds: float) -> None:
     timers, closing = list[asyncio.TimerHandle](), set[asyncio.Task[None]]()
 
     def close() -> None:
-        if engine.sync_engine.pool.checkedout() == 0:  # type: ignore[attr-defined]  # of a QueuePool
-            task = asyncio.ensure_future(engine.dispose())
+        pool: QueuePool = engine.sync_engine.pool  # type: ignore[assignment]
+        if pool.checkedout() == 0:
+            engine.sync_engine.dispose(close=False)  # first, so that nobody opens one in a pool that is left behind
+            task = asyncio.ensure_future(greenlet_spawn(pool.dispose))
             closing.add(task)
             task.add_done_callback(closing.discard)
 

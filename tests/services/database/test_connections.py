@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
 from services.database.engine import Sessions, advisory_lock, open_database
 from services.database.migrations import upgrade
@@ -145,5 +146,32 @@ async def test_unused_connections_are_closed(url: str) -> None:
     async with sessions() as session:  # and opened again
         assert await session.scalar(select(1)) == 1
     await eventually(is_closed)
-    await asyncio.gather(*(task for task in asyncio.all_tasks() if "dispose" in task.get_coro().__qualname__))  # type: ignore[union-attr]
+    await engine.dispose()
+
+
+async def test_connection_opened_while_others_are_closed_is_closed_later(url: str) -> None:
+    engine, sessions = open_database(url, pool=2, close_after=0.05)
+    opened, asking = 0, list[asyncio.Task[None]]()
+
+    async def ask() -> None:
+        async with sessions() as session:
+            await session.execute(select(1))
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _opened(connection: Any, record: Any) -> None:
+        nonlocal opened
+        opened += 1
+
+    @event.listens_for(engine.sync_engine, "close")
+    def _closed(connection: Any, record: Any) -> None:
+        nonlocal opened
+        opened -= 1
+        if not asking:
+            asking.append(asyncio.ensure_future(ask()))
+
+    async def is_closed() -> bool:
+        return len(asking) == 1 and asking[0].done() and opened == 0
+
+    await ask()
+    await eventually(is_closed)
     await engine.dispose()

@@ -8,7 +8,7 @@ from tests.services.stack.conftest import Stack
 from tests.services.stack.test_api_files import (
     test_concurrent_requests_for_a_frame_share_one_job,
     test_download_is_complete_and_named,
-    test_download_of_a_missing_file_is_404,
+    test_video_that_is_gone_is_made_again,
     test_failed_frame_has_a_reason,
     test_lost_frame_is_rendered_again,
     test_range_request_returns_the_part,
@@ -35,7 +35,7 @@ __all__ = [
     "test_concurrent_repeat_of_a_request_is_refused",
     "test_concurrent_requests_for_a_frame_share_one_job",
     "test_download_is_complete_and_named",
-    "test_download_of_a_missing_file_is_404",
+    "test_video_that_is_gone_is_made_again",
     "test_events_resume_after_last_event_id",
     "test_failed_frame_has_a_reason",
     "test_jobs_are_listed_by_status_and_system",
