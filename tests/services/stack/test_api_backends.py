@@ -8,12 +8,12 @@ from tests.services.stack.conftest import Stack
 from tests.services.stack.test_api_files import (
     test_concurrent_requests_for_a_frame_share_one_job,
     test_download_is_complete_and_named,
-    test_video_that_is_gone_is_made_again,
     test_failed_frame_has_a_reason,
     test_lost_frame_is_rendered_again,
     test_range_request_returns_the_part,
     test_uploaded_song_is_stored_once,
     test_uploads_leave_no_temporary_files,
+    test_video_that_is_gone_is_made_again,
     video,
 )
 from tests.services.stack.test_api_following import (
@@ -35,7 +35,6 @@ __all__ = [
     "test_concurrent_repeat_of_a_request_is_refused",
     "test_concurrent_requests_for_a_frame_share_one_job",
     "test_download_is_complete_and_named",
-    "test_video_that_is_gone_is_made_again",
     "test_events_resume_after_last_event_id",
     "test_failed_frame_has_a_reason",
     "test_jobs_are_listed_by_status_and_system",
@@ -46,6 +45,7 @@ __all__ = [
     "test_rows_with_equal_times_are_listed_once",
     "test_uploaded_song_is_stored_once",
     "test_uploads_leave_no_temporary_files",
+    "test_video_that_is_gone_is_made_again",
     "video",
 ]
 
