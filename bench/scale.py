@@ -29,7 +29,7 @@ from statistics import median, quantiles
 from typing import Any
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from services.api import create_app
 from services.database.engine import Sessions, open_database
@@ -353,8 +353,7 @@ def database_url(data: Path, number: int) -> str:
         await engine.dispose()
 
     asyncio.run(create())
-    head, _, tail = named.rpartition("/")
-    return f"{head}/{name}" + (f"?{tail.partition('?')[2]}" if "?" in tail else "")
+    return make_url(named).set(database=name).render_as_string(hide_password=False)
 
 
 def report(took: dict[str, tuple[list[float], list[float]]]) -> int:
