@@ -54,7 +54,7 @@ class Base(DeclarativeBase):
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """Options of an index of the rows for which this holds."""
+    """Options of an index of those rows only, which a query uses if it says the same in the same words."""
     return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
 
 
@@ -293,9 +293,7 @@ class JobRow(Base):
     charged_on: Mapped[str | None] = mapped_column(String(10))
     spent: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     plan_cost: Mapped[float | None] = mapped_column(Float)  # of its cost, that of its plan; None: that of any task
-    slots: Mapped[int | None] = mapped_column(
-        Integer
-    )  # of workers that its owner may hold while it asks for one; None: all
+    slots: Mapped[int | None] = mapped_column(Integer)  # that its owner may hold at once; None: all
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     remade: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # times that files of it were lost
@@ -319,11 +317,6 @@ def renders_itself() -> ColumnElement[bool]:
     return ~exists().where(part.whole_id == JobRow.id)
 
 
-def _partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index of those rows only, which a query uses if it says the same in the same words (``task_status_is``)."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-
-
 class TaskRow(Base):
     """A piece of a job: its plan, a segment, the join, or a frame.
 
@@ -335,10 +328,10 @@ class TaskRow(Base):
     __table_args__ = (
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
-        _partial_index("tasks_ready_by_turn", "version", "turn", "id", where="status = 'ready'"),
-        _partial_index("tasks_ready_by_age", "version", "id", where="status = 'ready'"),
-        _partial_index("tasks_offered", "status", "turn", "id", where="status = 'ready' AND queued_at IS NOT NULL"),
-        _partial_index("tasks_running", "lease_until", where="status = 'running'"),
+        Index("tasks_ready_by_turn", "version", "turn", "id", **_where("status = 'ready'")),
+        Index("tasks_ready_by_age", "version", "id", **_where("status = 'ready'")),
+        Index("tasks_offered", "status", "turn", "id", **_where("status = 'ready' AND queued_at IS NOT NULL")),
+        Index("tasks_running", "lease_until", **_where("status = 'running'")),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)  # a uuid7
