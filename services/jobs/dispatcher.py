@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from ecs_core.errors import MotesError
@@ -112,13 +111,12 @@ class Dispatcher:
         """
         _log.info("this worker dispatches")
         self._progress = Progress(self._sessions)
-        with suppress(_LostError):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for each in (self._keep(), self._offer(), self._look_after(), *self._beside()):
-                        group.create_task(each)
-            except* _LostError:
-                _log.info("this worker dispatches no longer")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in (self._keep(), self._offer(), self._look_after(), *self._beside()):
+                    group.create_task(each)
+        except* _LostError:
+            _log.info("this worker dispatches no longer")
 
     async def _keep(self) -> None:
         """Renew the lease, and say so.

@@ -96,8 +96,6 @@ class Tasks:
         with the lowest virtual time. ``memory`` is how many bytes the worker has free: what is expected to take more
         stays ready, and is offered again. None takes any.
 
-        Of those that are expected to take at most so many bytes of ``memory``; None: of all.
-
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
         async with self._sessions.begin() as session:
