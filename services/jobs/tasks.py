@@ -98,31 +98,33 @@ class Tasks:
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
-        async with self._sessions.begin() as session:
-            while True:
+        while True:  # a transaction for each try, as each may wait for the slots of another owner
+            async with self._sessions.begin() as session:
                 row = await self._take_next(session, worker, offered, memory)
                 if row is None:
                     return None
-                id_, job_id, attempt, kind, number, *size = row
-                plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
-                job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
+                plan = select(TaskRow.id).where(of_kind(row.job_id, "plan")).scalar_subquery()
+                job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == row.job_id))).one()
                 if await may_hold(session, job):
-                    break
+                    await self._note_begin(session, row, job)
+                    about = job.traceparent, job.owner, job.reopened_at is not None
+                    rest = (plan_id, *about, row.frames, job.seconds, row.memory)
+                    return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key, *rest)
                 # Others took the last slot of its owner meanwhile.
-                await session.execute(update(TaskRow).where(TaskRow.id == id_).values(**_WITHDRAWN))
-            if kind in ("plan", *SINGLE_TASK_KINDS):
-                await session.refresh(job, with_for_update=True)
-                begun = "rendering", "rendering" if kind == "frame" else "analysing"
-                if job.status in OPEN and (job.status, job.stage) != begun:
-                    if job.status == "queued" and job.kind == "video":
-                        waited = await time_in(session) - id_timestamp(id_)
-                        on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
-                    job.status, job.stage = begun
-                    await tell(session, job)
-            about = job.traceparent, job.owner, job.reopened_at is not None
-            frames, expected = size
-            rest = (*about, frames, job.seconds, expected)
-            return Claim(id_, attempt, kind, number, job.id, job.scene, job.scene_key, plan_id, *rest)
+                await session.execute(update(TaskRow).where(TaskRow.id == row.id).values(**_WITHDRAWN))
+
+    async def _note_begin(self, session: AsyncSession, task: Any, job: JobRow) -> None:
+        """Record that a job has begun, if the task that was claimed is its first."""
+        if task.kind not in ("plan", *SINGLE_TASK_KINDS):
+            return
+        await session.refresh(job, with_for_update=True)
+        begun = "rendering", "rendering" if task.kind == "frame" else "analysing"
+        if job.status in OPEN and (job.status, job.stage) != begun:
+            if job.status == "queued" and job.kind == "video":
+                waited = await time_in(session) - id_timestamp(task.id)
+                on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
+            job.status, job.stage = begun
+            await tell(session, job)
 
     def _claimable(self, task: Any, memory: int | None) -> list[Any]:
         """Conditions: this worker may claim the task."""
