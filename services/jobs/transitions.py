@@ -49,8 +49,6 @@ from services.jobs.task_memory import estimate_memory
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
 
-RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
-
 
 async def start_job(session: AsyncSession, job: JobRow) -> None:
     """Add the first task of a job; if the result exists, complete the job at once.
