@@ -233,6 +233,7 @@ class UsageRow(Base):
 
 # states of jobs that are in progress, and of jobs that can be retried
 OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")
+_IS_OPEN = "status IN ('queued', 'rendering')"  # as ``is_open`` says it
 
 
 class JobRow(Base):
@@ -247,12 +248,13 @@ class JobRow(Base):
     __table_args__ = (
         Index("jobs_by_age", "kind", "created_at", "id"),
         Index("jobs_by_owner", "owner", "kind", "created_at", "id"),
-        Index("jobs_by_status", "status", "kind", "created_at"),
+        Index("jobs_by_status_and_age", "status", "kind", "created_at", "id"),
         Index("jobs_by_flow_and_turn", "flow", "priority", "status", "turn"),
         Index("jobs_by_owner_and_status", "owner", "kind", "status", "created_at", "id"),
         Index("jobs_by_system_and_status", "system_id", "status", "kind", "created_at", "id"),
         Index("jobs_by_system_and_end", "system_id", "ended_at"),
-        Index("open_jobs_by_song", "audio", **_where("status IN ('queued', 'rendering')")),
+        Index("open_jobs_by_song", "audio", **_where(_IS_OPEN)),
+        Index("open_parts", "status", "whole_id", **_where(f"{_IS_OPEN} AND whole_id IS NOT NULL")),
         Index("jobs_with_history", "ended_at", **_where("has_history")),
         Index("jobs_without_result", "ended_at", "kind", **_where(WITHOUT_RESULT)),
     )
@@ -328,8 +330,8 @@ class TaskRow(Base):
     __table_args__ = (
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
-        Index("tasks_ready_by_turn", "version", "turn", "id", **_where("status = 'ready'")),
-        Index("tasks_ready_by_age", "version", "id", **_where("status = 'ready'")),
+        Index("tasks_ready_by_turn", "status", "version", "turn", "id", **_where("status = 'ready'")),
+        Index("tasks_ready_by_age", "status", "version", "id", **_where("status = 'ready'")),
         Index("tasks_offered", "status", "turn", "id", **_where("status = 'ready' AND queued_at IS NOT NULL")),
         Index("tasks_running", "lease_until", **_where("status = 'running'")),
     )

@@ -296,11 +296,12 @@ class Jobs:
             ready = select(TaskRow.id, TaskRow.job_id).where(task_status_is("ready"), TaskRow.version == version)
             ready = ready.where(TaskRow.id > after).order_by(TaskRow.id).limit(_STRANDED)
             tasks = (await session.execute(ready)).all()
-            jobs = select(JobRow).where(JobRow.status.in_(OPEN), _version_of_job == version)
-            found = {row.id: row for row in await session.scalars(jobs.where(JobRow.id.in_([job for _, job in tasks])))}
-            wholes = {row.whole_id for row in found.values() if row.whole_id is not None}
-            found |= {row.id: row for row in await session.scalars(jobs.where(JobRow.whole_id.in_(wholes)))}
-        return list(found.values()), tasks[-1].id if len(tasks) == _STRANDED else ""
+            jobs = select(JobRow).where(_version_of_job == version)
+            found = list(await session.scalars(jobs.where(JobRow.id.in_({job for _, job in tasks}))))
+            wholes = {row.whole_id for row in found if row.whole_id is not None}
+            found += await session.scalars(jobs.where(JobRow.whole_id.in_(wholes))) if wholes else []
+        rows = {row.id: row for row in found if row.status in OPEN}
+        return list(rows.values()), tasks[-1].id if len(tasks) == _STRANDED else ""
 
     async def replan(self, job: JobRow, scene: dict[str, Any], key: str) -> FilesToDelete | None:
         """Replan a job for another renderer version.

@@ -29,6 +29,7 @@ from services.database.models import (
     JobRow,
     TaskRow,
     UploadRow,
+    is_open,
     renders_itself,
     uuid7,
 )
@@ -135,7 +136,7 @@ async def end_left_parts(sessions: Sessions) -> int:
     whole = aliased(JobRow)
     left = select(JobRow.id, JobRow.scene_key).join(whole, whole.id == JobRow.whole_id)
     async with sessions() as session:
-        of_those = left.where(JobRow.status.in_(OPEN), whole.status.not_in(OPEN)).order_by(JobRow.id)
+        of_those = left.where(is_open(), JobRow.whole_id.is_not(None), whole.status.not_in(OPEN)).order_by(JobRow.id)
         found = (await session.execute(of_those)).all()
     for part, scene in found:
         async with sessions.begin() as session:

@@ -116,7 +116,7 @@ async def list_systems(
     async def show(found: Sequence[Any]) -> list[bytes]:
         return await systems_as_json(service, found, wanted)
 
-    return await paged_response(service, request, rows, SystemRow, show, limit=limit, cursor=cursor)
+    return await paged_response(service, request, SystemRow, rows, show=show, limit=limit, cursor=cursor)
 
 
 @router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))

@@ -103,6 +103,17 @@ class TestPages:
             assert [system["system_id"] for page in found for system in page] == made[::-1]
             assert {len(page) for page in found[:-1]} <= {limit}
 
+    def test_of_several_statuses_are_in_one_order(self, world: World, who: str) -> None:
+        system = create(world, who).json()["system_id"]
+        jobs = [world.call(who, "POST", f"/systems/{system}/render", json={}).json()["job_id"] for _ in range(7)]
+        for job in jobs[1::3]:
+            world.call(who, "POST", f"/jobs/{job}/cancel")
+        statuses = ["cancelled", "failed", "queued", "cancelled"]
+        for status, expected in ((statuses, jobs), (["cancelled"], jobs[1::3]), (["failed", "rendering"], [])):
+            for limit in (2, 50):
+                found = pages(world, who, "/jobs", status=status, limit=limit)
+                assert [job["job_id"] for page in found for job in page.json()] == expected[::-1]
+
     def test_empty_list(self, world: World, who: str) -> None:
         answer = world.call(who, "GET", "/systems")
         assert (answer.json(), answer.headers["content-type"], answer.links) == ([], "application/json", {})
