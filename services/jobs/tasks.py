@@ -14,7 +14,7 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -77,6 +77,14 @@ class Claim:
     memory: int = 0  # bytes that it is expected to take
 
 
+class Offered(NamedTuple):
+    """A task that the dispatcher offers, and how many bytes it is expected to take."""
+
+    task: str
+    attempt: int
+    memory: int
+
+
 class Tasks:
     """The tasks of all jobs. ``lease`` is how many seconds a claim lasts without renewal.
 
@@ -113,6 +121,20 @@ class Tasks:
                 # Others took the last slot of its owner meanwhile.
                 await session.execute(update(TaskRow).where(TaskRow.id == row.id).values(**_WITHDRAWN))
 
+    async def next_offered(self, *, memory: int) -> Offered | None:
+        """What :meth:`claim` would claim now."""
+        async with self._sessions() as session:
+            next_ = select(TaskRow.id, TaskRow.attempt, TaskRow.memory).where(*self._offered(TaskRow, memory))
+            row = (await session.execute(next_.order_by(TaskRow.virtual_time, TaskRow.id).limit(1))).first()
+            return None if row is None else Offered(*row)
+
+    async def is_offered(self, offered: Offered) -> bool:
+        """Whether nobody has claimed a task yet that was offered."""
+        async with self._sessions() as session:
+            mine = and_(TaskRow.id == offered.task, TaskRow.attempt == offered.attempt)
+            found = select(TaskRow.id).where(mine, *self._offered(TaskRow, offered.memory))
+            return await session.scalar(found) is not None
+
     async def _note_begin(self, session: AsyncSession, task: Any, job: JobRow) -> None:
         """Record that a job has begun, if the task that was claimed is its first."""
         if task.kind not in ("plan", *SINGLE_TASK_KINDS):
@@ -126,22 +148,23 @@ class Tasks:
             job.status, job.stage = begun
             await tell(session, job)
 
-    def _claimable(self, task: Any, memory: int | None) -> list[Any]:
-        """Conditions: this worker may claim the task."""
+    def _offered(self, task: Any, memory: int | None) -> list[Any]:
+        """Conditions: the dispatcher offers the task, and this worker may claim it."""
         fits = [] if memory is None else [task.memory <= memory]
         own = [] if self._versions is None else [task.version.in_(self._versions)]
-        return [task_status_is("ready", task), is_due(task), *own, *fits, is_open(task.job_id), is_at_head()]
+        ready = task_status_is("ready", task), task.queued_at.is_not(None), is_due(task)
+        return [*ready, *own, *fits, is_open(task.job_id), is_at_head()]
 
     async def _take_next(
         self, session: AsyncSession, worker: str, offered: tuple[str, int] | None, memory: int | None
     ) -> Any:
         if offered is not None:
-            exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
-            row = await self._take(session, worker, and_(exact, TaskRow.queued_at.is_not(None)))
+            exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._offered(TaskRow, memory))
+            row = await self._take(session, worker, exact)
             if row is not None:
                 return row
         other = aliased(TaskRow)
-        best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
+        best = select(other.id).where(*self._offered(other, memory))
         best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
         return await self._take(session, worker, TaskRow.id == best.scalar_subquery())
 
