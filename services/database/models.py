@@ -330,7 +330,7 @@ class TaskRow(Base):
     __table_args__ = (
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
-        Index("tasks_ready_by_turn", "status", "version", "turn", "id", **_where("status = 'ready'")),
+        Index("tasks_ready_by_turn", "version", "turn", "id", **_where("status = 'ready'")),
         Index("tasks_ready_by_age", "status", "version", "id", **_where("status = 'ready'")),
         Index("tasks_offered", "status", "turn", "id", **_where("status = 'ready' AND queued_at IS NOT NULL")),
         Index("tasks_running", "lease_until", **_where("status = 'running'")),

@@ -16,8 +16,8 @@ _OFFERED = sa.text("status = 'ready' AND queued_at IS NOT NULL")
 
 def upgrade() -> None:
     for name, columns, which in (
-        # The status, which is always the same, lets SQLite prefer them to tasks_by_turn.
-        ("tasks_ready_by_turn", ["status", "version", "turn", "id"], _READY),
+        ("tasks_ready_by_turn", ["version", "turn", "id"], _READY),
+        # The status, which is always the same, lets SQLite prefer these to tasks_by_turn.
         ("tasks_ready_by_age", ["status", "version", "id"], _READY),
         ("tasks_offered", ["status", "turn", "id"], _OFFERED),
         ("tasks_running", ["lease_until"], _RUNNING),
