@@ -403,7 +403,8 @@ class EventRow(Base):
 class DeliveryRow(Base):
     """A webhook message that a job is over, for its ``webhook_url``.
 
-    ``owner`` and ``host`` are known once somebody looked for due messages; see ``services.webhooks.fair_claims``.
+    Messages of older versions have no ``owner`` and ``host`` until somebody looks for due ones; see
+    ``services.webhooks.fair_claims``.
     """
 
     __tablename__ = "deliveries"
