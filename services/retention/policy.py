@@ -47,7 +47,7 @@ _EVICTION_ORDER = {
 }  # when space is needed: what nobody asked to keep goes first
 _SHARED = ("song", "asset")  # by content, among owners who uploaded the same
 _DOCUMENTS = ("analysis", "curves")  # results that a scene may have beside a video
-_STAYS = ("system", "correction", "answer")  # what is never deleted to make room
+_STAYS = ("song analysis", "system", "correction", "answer", "upload")  # what is never deleted to make room
 _RESULT = "result"
 _BATCH_SIZE = 500  # values per query
 
