@@ -209,6 +209,15 @@ class TestCorrections:
         assert shelf.files() == {}
         assert await shelf.board.count(CorrectionRow) == 0
 
+    async def test_of_two_at_a_time_only_one_fits_into_the_quota(self, shelf: Shelf) -> None:
+        songs = [await shelf.song(name, "alice") for name in ("one", "two")]
+        corrections = Corrections(shelf.board.sessions, shelf.storage)
+        quotas = Quotas(stored_bytes=2 * (500 + HEARD) + 150)
+        saving = (corrections.save(song, "alice", "x" * 100, quotas=quotas) for song in songs)
+        made = await asyncio.gather(*saving, return_exceptions=True)
+        assert [type(each) for each in made if isinstance(each, Exception)] == [QuotaError]
+        assert await shelf.board.count(CorrectionRow) == 1
+
     async def test_corrections_that_files_tell_of_are_kept(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice")
         key = correction_key(song, "0" * 64)
