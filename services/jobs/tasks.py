@@ -52,6 +52,7 @@ MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
+_OTHER = aliased(TaskRow)  # made once, as that takes milliseconds
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
 _WITHDRAWN = {"status": "ready", "worker": None, "queued_at": None, "lease_until": None}
 _REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
@@ -140,9 +141,8 @@ class Tasks:
             row = await self._take(session, worker, and_(exact, TaskRow.queued_at.is_not(None)))
             if row is not None:
                 return row
-        other = aliased(TaskRow)
-        best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
-        best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
+        best = select(_OTHER.id).where(*self._claimable(_OTHER, memory), _OTHER.queued_at.is_not(None))
+        best = best.order_by(_OTHER.virtual_time, _OTHER.id).limit(1).with_for_update(skip_locked=True, of=_OTHER)
         return await self._take(session, worker, TaskRow.id == best.scalar_subquery())
 
     async def _take(self, session: AsyncSession, worker: str, which: Any) -> Any:
