@@ -137,13 +137,11 @@ class Turns:
         return window, head, on_way
 
     async def _oldest(self, session: AsyncSession, version: str, running: Counter[str], *, head: float) -> list[Offer]:
-        """Bring the turn of the oldest task forward to the ``head`` of the queue: otherwise it could wait for ever."""
-        rest = _ready(version).where(TaskRow.virtual_time > head).order_by(TaskRow.id).limit(1)
-        row = (await session.execute(rest)).first()
-        if row is None:
-            return []
-        each = _Ready(*row[:-1])
-        if not each.is_open or not _may_run(each, running):
+        """Bring the turn of the oldest task that may run forward to the ``head``: otherwise it could wait for ever."""
+        rows = (await session.execute(_ready(version).order_by(TaskRow.id).limit(AHEAD))).all()
+        oldest = (_Ready(*row[:-1]) for row in rows)
+        each = next((each for each in oldest if each.turn > head and each.is_open and _may_run(each, running)), None)
+        if each is None:
             return []
         first = update(TaskRow).where(TaskRow.id == each.task, task_status_is("ready"))
         found = await session.execute(first.values(virtual_time=head, queued_at=db_now()).returning(TaskRow.attempt))
