@@ -86,9 +86,10 @@ class SystemRow(Base):
 
 
 class AudioRow(Base):
-    """A song in storage, once per content."""
+    """A song in storage, once per content. Its analyses: see ``services.storage.song_analyses``."""
 
     __tablename__ = "audio"
+    __table_args__ = (Index("audio_not_counted", "sha256", **_where("analyses_size IS NULL")),)
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     suffix: Mapped[str] = mapped_column(String(16))
@@ -97,6 +98,8 @@ class AudioRow(Base):
     sample_rate: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # what is cut, damaged or changed
+    analyses: Mapped[int | None] = mapped_column(Integer, default=0)  # that renders made; null until counted
+    analyses_size: Mapped[int | None] = mapped_column(BigInteger, default=0)  # bytes of these
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
@@ -398,7 +401,8 @@ class EventRow(Base):
 class DeliveryRow(Base):
     """A webhook message that a job is over, for its ``webhook_url``.
 
-    ``owner`` and ``host`` are known once somebody looked for due messages; see ``services.webhooks.fair_claims``.
+    Messages of older versions have no ``owner`` and ``host`` until somebody looks for due ones; see
+    ``services.webhooks.fair_claims``.
     """
 
     __tablename__ = "deliveries"

@@ -49,6 +49,7 @@ from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.task_memory import estimate_memory
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
+from services.webhooks.fair_claims import host_of
 
 
 async def start_job(session: AsyncSession, job: JobRow) -> None:
@@ -262,7 +263,9 @@ async def _record_end(session: AsyncSession, job: JobRow) -> None:
             "timestamp": job.ended_at.isoformat(),
             "data": {"job_id": job.id, **to_payload(job, job.ended_at)},
         }
-        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{job.status}", payload=payload))
+        lane = {"owner": job.owner, "host": host_of(job.webhook_url)}
+        event = f"job.{job.status}"
+        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=event, payload=payload, **lane))
 
 
 async def _was_told(session: AsyncSession, job: JobRow) -> bool:

@@ -245,7 +245,10 @@ for _metric, _values in (
     (_LEASES, ("expired", "reclaimed")),
     (
         _HELD_BACK,
-        ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories", "requests"),
+        (
+            *("videos", "previews", "frames", "analyses", "curves", "segments", "songs", "assets"),
+            *("orphans", "jobs", "histories", "requests"),
+        ),
     ),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):

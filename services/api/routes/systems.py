@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import SceneError
@@ -59,7 +59,8 @@ async def create_system(
             setattr(row, name, value)
         try:
             async with service.sessions.begin() as session:
-                await admit_system(session, caller.owner, quotas_of(service.settings, caller), new=row)
+                if not await session.scalar(select(exists().where(SystemRow.id == system_id))):  # or it counts twice
+                    await admit_system(session, caller.owner, quotas_of(service.settings, caller), new=row)
                 session.add(row)
                 await session.flush()
                 await refer(session, system_id, references, caller.owner)

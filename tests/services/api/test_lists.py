@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import null, select, update
 
 from services.api import idempotency, paging, rate_limit, system_statuses
 from services.database.migrations import upgrade
@@ -219,6 +219,20 @@ class TestQuotas:
         assert changed.status_code == 200, changed.text
         world.call(who, "DELETE", f"/systems/{systems[0]}")
         assert create(world, who).status_code == 200
+
+    def test_system_that_was_created_but_not_answered_counts_once(self, world: World) -> None:
+        who = owner_with(world, systems=1)
+        first = create(world, who, {"Idempotency-Key": "k"})
+
+        async def forget_answer(_: Any, sessions: Any) -> None:
+            async with sessions.begin() as session:
+                mine = update(IdempotencyRow).where(IdempotencyRow.owner == who)
+                await session.execute(mine.values(answer=null(), holder="", size=0))
+
+        world.change(forget_answer)
+        again = create(world, who, {"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert create(world, who).status_code == 429
 
     def test_bytes_of_systems(self, world: World, who: str) -> None:
         size = columns(world, create(world, who).json()["system_id"]).size
