@@ -52,7 +52,8 @@ MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
-_IDENTITY = tuple_(TaskRow.id, TaskRow.attempt)
+# As good as status = 'running', but PostgreSQL must not read all that are running, as it does where it expects few.
+_IS_HELD = TaskRow.lease_until.is_not(None)
 _OTHER = aliased(TaskRow)  # made once, as that takes milliseconds
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
 _WITHDRAWN = {"status": "ready", "worker": None, "queued_at": None, "lease_until": None}
@@ -185,12 +186,10 @@ class Tasks:
         if not held:
             return []
         ids = [(claim.task, claim.attempt) for claim, _ in held]
-        mine = select(TaskRow.id).where(TaskRow.id.in_([task for task, _ in ids]), _IDENTITY.in_(ids))
-        mine = mine.where(task_status_is("running"), is_open(TaskRow.job_id))
-        mine = mine.order_by(TaskRow.id).with_for_update(of=TaskRow)  # as others lock them, so that none waits for ever
+        mine = TaskRow.id.in_([task for task, _ in ids]), tuple_(TaskRow.id, TaskRow.attempt).in_(ids), _IS_HELD
         done = case({claim.task: done for claim, done in held}, value=TaskRow.id)
-        kept = update(TaskRow).where(TaskRow.id.in_(mine), task_status_is("running"), _IDENTITY.in_(ids))
-        kept = kept.values(lease_until=db_now(self._lease), done=done).returning(TaskRow.id, TaskRow.attempt)
+        kept = update(TaskRow).where(*mine, is_open(TaskRow.job_id)).values(lease_until=db_now(self._lease), done=done)
+        kept = kept.returning(TaskRow.id, TaskRow.attempt)
         async with self._sessions.begin() as session:
             found = {tuple(row) for row in await session.execute(kept)}
         return [claim for claim, _ in held if (claim.task, claim.attempt) not in found]
@@ -408,8 +407,7 @@ class Tasks:
 
 async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
     """Requeue running tasks; a task that was lost too often fails its job."""
-    some = select(TaskRow.id).where(which).order_by(TaskRow.id).with_for_update()  # in the order of renewals
-    taken = update(TaskRow).where(TaskRow.id.in_(some), which).values(**_REQUEUED, losses=TaskRow.losses + 1)
+    taken = update(TaskRow).where(which).values(**_REQUEUED, losses=TaskRow.losses + 1)
     rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
     on_commit(session, partial(metrics.leases_lost, reason, len(rows)))
     for losses, job_id in rows:
