@@ -8,10 +8,10 @@
    processes that encode their shares of the same frames, and of the song, from memory (``encoder_floor.py``). All four
    by turns. What two workers gain ÷ what two encoders gain (goal: at least 0.95).
 2. A video of four minutes through a service with one worker, whose core is its own: when the sound and each snapshot
-   were ready, and how long the sound, each segment and the join took. From these follows how long 64 workers with a core
-   each would take, if they took the sound and then segments in order as soon as they are ready, and joined when all are
-   done (goal: one worker takes at least 25 times as long). What passes between two tasks of the one worker is added to
-   each task. With ``--copied`` the sound is the song's own packets, otherwise they are encoded.
+   were ready, and how long the sound, each segment and the join took. From these follows how long 64 workers with a
+   core each would take, if they took the sound and then segments in order as soon as they are ready, and joined when
+   all are done (goal: one worker takes at least 25 times as long). What passes between two tasks of the one worker is
+   added to each task. With ``--copied`` the sound is the song's own packets, otherwise they are encoded.
 
 The exit code is 1 if a goal is missed.
 """
