@@ -34,7 +34,7 @@ class TestRendered:
         job = await board.submit()
         while (claim := await board.tasks.claim("worker")) is not None:
             for done in range(0, 5, 2):
-                assert await board.tasks.renew(claim, done)
+                assert await board.renew(claim, done)
             await board.do(claim)
         await board.jobs.cancel(job)
         told = await board.events(job)
@@ -202,7 +202,7 @@ class TestCancelled:
         assert await board.jobs.cancel(job)
         assert not await board.jobs.cancel(job)
         if claim is not None:
-            assert not await board.tasks.renew(claim, 1), "whoever works on it must be told to stop"
+            assert not await board.renew(claim, 1), "whoever works on it must be told to stop"
             assert not (claim.kind == "join" and await board.do(claim)), "it was completed after it was cancelled"
             await board.tasks.requeue(claim, died="killed")
         assert await board.work() == []
@@ -235,7 +235,7 @@ class TestCancelled:
                 board.tasks.claim("other"),
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
-                board.tasks.renew(claim, 5),
+                board.renew(claim, 5),
                 board.turns.next(),
                 board.tasks.expire_leases(),
             )
@@ -330,7 +330,7 @@ class TestRetried:
         stale = await board.until("segment")
         await board.jobs.cancel(job)
         assert await board.jobs.retry(job)
-        assert not await board.tasks.renew(stale, 5)
+        assert not await board.renew(stale, 5)
         assert not await board.do(stale)
         await board.tasks.requeue(stale, died="killed")
         await board.work()
@@ -360,7 +360,7 @@ class TestDeleted:
         assert {made.key: made.object for made in gone.artefacts} == board.made
         assert gone.folders == (plan_folder(padded("scene"), plan),)
         if claim is not None:
-            assert not await board.tasks.renew(claim, 1)
+            assert not await board.renew(claim, 1)
             board.made.clear()
             assert not await board.do(claim), "its file would stay for ever"
             await board.tasks.requeue(claim, died="killed")
@@ -397,7 +397,7 @@ class TestDeleted:
             other = await board.take("other")
             await together(
                 board.do(claim),
-                board.tasks.renew(other, 5),
+                board.renew(other, 5),
                 board.jobs.delete(job),
                 board.tasks.claim("third"),
                 board.tasks.requeue(other, died="killed"),

@@ -89,7 +89,7 @@ async def test_whose_job_is_cancelled_counts_no_more(board: Board) -> None:
     sound = await board.take()
     assert sound.kind == "sound"
     await board.jobs.cancel(job)
-    assert not await board.tasks.renew(sound, 50)
+    assert await board.tasks.renew([(sound, 50)]) == [sound]
     await board.jobs.retry(job)
     assert not await board.do(sound)
     assert [claim.kind for claim in await board.work()] == PARTS

@@ -152,7 +152,7 @@ class TestAge:
         await shelf.work()
         assert [key for key in shelf.files() if "/segments/sound." in key]
         await shelf.age(days=2)
-        assert (await shelf.clear()).freed["expired", "segment"] == (4, 4 * SIZE)
+        assert (await shelf.clear()).freed["expired", "segment"] == (1, 4 * SIZE)
         assert not [key for key in shelf.files() if "/segments/" in key]
 
     async def test_song_expires_per_owner_and_is_deleted_with_the_last(self, shelf: Shelf) -> None:

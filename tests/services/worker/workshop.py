@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -68,7 +69,9 @@ class Workshop:
         """Do the next task that may be done now; what it was."""
         self.claim = await self.board.tasks.claim("worker")
         if self.claim is not None:
+            renewing = asyncio.create_task(self.executor.renew_leases())
             await self.executor.execute(self.claim)
+            renewing.cancel()
         return self.claim
 
     async def work(self) -> list[Claim]:
