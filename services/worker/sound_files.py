@@ -6,6 +6,7 @@ It is a zip file of all packets, a table of what each is, and what is true of al
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -27,6 +28,7 @@ from services.media.decoder import DecodedSong
 from services.media.own_packets import OwnPackets
 
 _PACKETS, _TABLE, _FACTS = "packets", "table.npy", "facts.json"
+_COLUMNS = 4  # of the table: pts, dts, duration, size
 
 
 class _Made(NamedTuple):
@@ -48,20 +50,20 @@ def save_sound(
         AudioError: the song cannot be decoded; the message calls it ``name``.
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
-    table, skipped, told = list[tuple[int | None, ...]](), dict[int, str](), 0
+    table, skipped, told = array("q"), dict[int, str](), 0  # an hour has 150,000 packets
     with ExitStack() as closing, ZipFile(target, "w") as file:
         made = _made_of(plan, song, name=name, required=required, closing=closing)
         with file.open(_PACKETS, "w", force_zip64=True) as packets:
             for packet in made.packets:
                 packets.write(packet)
                 if packet.has_sidedata("skip_samples"):  # the end of an Opus packet that is not to be heard
-                    skipped[len(table)] = bytes(packet.get_sidedata("skip_samples")).hex()
-                table.append((packet.pts, packet.dts, packet.duration, packet.size))
+                    skipped[len(table) // _COLUMNS] = bytes(packet.get_sidedata("skip_samples")).hex()
+                table.extend((packet.pts or 0, packet.dts or 0, packet.duration or 0, packet.size))
                 done = int(100 * (packet.pts or 0) / made.rate / plan.part.duration)
                 if done > told:
                     on_progress(told := done)
         with file.open(_TABLE, "w") as rows:
-            np.save(rows, np.array(table, np.int64).reshape(-1, 4))
+            np.save(rows, np.array(table, np.int64).reshape(-1, _COLUMNS))
         facts = {"rate": made.rate, "channels": made.channels, "how": made.how, "skipped": skipped}
         file.writestr(_FACTS, json.dumps(facts))
 
@@ -90,10 +92,11 @@ def _made_of(plan: RenderPlan, path: Path, *, name: str, required: bool, closing
 
 def _packets_of(file: ZipFile, facts: dict[str, object]) -> Iterator[Packet]:
     with file.open(_TABLE) as rows:
-        table = np.load(rows, allow_pickle=False).tolist()
+        table = np.load(rows, allow_pickle=False)
     skipped = cast("dict[str, str]", facts["skipped"])
     with file.open(_PACKETS) as packets:
-        for number, (pts, dts, duration, size) in enumerate(table):
+        for number, row in enumerate(table):
+            pts, dts, duration, size = map(int, row)
             packet: Packet = av.Packet(packets.read(size))  # type: ignore[assignment]  # of no stream yet
             packet.pts, packet.dts, packet.duration = pts, dts, duration
             packet.time_base, packet.is_keyframe = Fraction(1, cast("int", facts["rate"])), True
