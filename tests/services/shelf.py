@@ -89,7 +89,7 @@ class Shelf:
         self.put(analysis_key(sha256, "version"), HEARD)
         facts = {"suffix": ".wav", "size": size, "duration": 1.0, "sample_rate": 44100, "channels": 2}
         async with self.board.sessions.begin() as session:
-            session.add(AudioRow(sha256=sha256, **facts))
+            session.add(AudioRow(sha256=sha256, analyses=1, analyses_size=HEARD, **facts))
             await session.flush()
             session.add_all(UploadRow(owner=owner, sha256=sha256) for owner in owners)
         return sha256

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 
 import pytest
+from sqlalchemy import select
 
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact, find_artefact
@@ -209,6 +210,13 @@ class TestCancelled:
         assert await board.status(job) == "cancelled"
         assert [event["status"] for event in await board.events(job)].count("cancelled") == 1
         assert await board.count(DeliveryRow) == 1
+
+    async def test_its_message_says_whose_it_is_and_for_whom(self, board: Board) -> None:
+        job = await board.submit(owner="alice", webhook_url="https://example.org/hook?of=me")
+        await board.jobs.cancel(job)
+        async with board.sessions() as session:
+            [message] = await session.scalars(select(DeliveryRow))
+        assert (message.owner, message.host) == ("alice", "example.org:443")
 
     async def test_before_it_was_planned(self, board: Board) -> None:
         job = await board.submit()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.models import JobRow
 from services.jobs.tasks import Claim
 from tests.services.board import Board, together
 
@@ -62,3 +64,21 @@ async def test_task_that_is_given_back_frees_its_slot(board: Board) -> None:
     assert await board.tasks.claim("other") is None
     await board.tasks.requeue(claim)
     assert await board.tasks.claim("other") is not None
+
+
+async def test_task_that_may_not_be_held_is_given_back_before_slots_of_others_are_locked(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await frames(board, owner, 1, slots=1) for owner in ("one", "other")]
+    asked = list[str]()
+
+    async def may_hold(session: AsyncSession, job: JobRow) -> bool:
+        for before in asked:
+            [task] = await board.tasks_of(before)
+            assert (task.status, task.queued_at) == ("ready", None)
+        asked.append(job.id)
+        return False
+
+    monkeypatch.setattr("services.jobs.tasks.may_hold", may_hold)
+    assert await board.tasks.claim("worker") is None
+    assert sorted(asked) == sorted(job for [job] in jobs)
