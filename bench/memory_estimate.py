@@ -93,7 +93,7 @@ def cases() -> list[Case]:
         Case("light that is limited", {**HD, "duration": 4.0, "flash_guard": "limit"}, kinds=("plan",)),
         Case("four covers", {**HD, "duration": 0.5, **covers}, kinds=("plan", "segment")),
         Case("ten records", {**HD, "duration": 0.1, **records}, kinds=("plan", "segment")),
-        Case("song", {**HD, "duration": "audio"}, kinds=("analysis", "curves", "plan", "join"), minutes=1),
+        Case("song", {**HD, "duration": "audio"}, kinds=("analysis", "curves", "plan", "sound", "join"), minutes=1),
         Case("sixteen huge texts", {**HD, "duration": 8.0, **texts}, kinds=("plan", "segment"), large=True),
         Case("8K", {**FULL_8K, "duration": 1.0}, large=True),
         Case("8K standard", {**FULL_8K, "duration": 2.0}, "standard", large=True),
@@ -124,17 +124,18 @@ class Bench:
         scene = build_spec(case.type, config, self._song(case.minutes), case.quality, at=at, assets=assets)
         seconds = seconds or float(config["duration"])
         segments: list[int] = []
+        sound: str | None = None
         reached = True
-        for kind in ("analysis", "curves", "frame", "plan", "segment", "join"):
+        for kind in ("analysis", "curves", "frame", "plan", "segment", "sound", "join"):
             if kind not in case.kinds and (kind != "plan" or "segment" not in case.kinds):
                 continue
             more: dict[str, Any] = {}
             if kind == "join":
                 made = [(await self._run(scene, "segment", number=n, memory=None))[1] for n in range(len(segments))]
-                more = {"segments": [each[0] for each in made], "light": [each[1] for each in made]}
+                more = {"segments": [each[0] for each in made], "light": [each[1] for each in made], "sound": sound}
             estimate = estimate_memory(scene, kind, seconds=seconds)
-            peak, _, cut = await self._run(scene, kind, memory=memory_limit_of(estimate), **more)
-            segments = cut or segments
+            peak, stored, cut = await self._run(scene, kind, memory=memory_limit_of(estimate), **more)
+            segments, sound = cut or segments, stored[0] if kind == "sound" else sound
             if kind in case.kinds:
                 off = estimate / peak - 1
                 verdict = "reached" if LOW <= off <= HIGH else "MISSED"

@@ -95,7 +95,7 @@ def workers() -> Dashboard:
                 ),
                 lines(
                     "Tasks, 95 % within",
-                    "By kind: plan, segment, join, frame.",
+                    "By kind: plan, segment, sound, join, frame.",
                     {
                         "{{kind}}": "histogram_quantile(0.95, sum by (le, kind) "
                         "(rate(motes_task_seconds_bucket[$__rate_interval])))"

@@ -94,7 +94,7 @@ class VideoFile:
                 raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
             first = self.frames
             scale = Fraction(track.time_base or 0) * self._video.fps
-            delay = self._video.reordered
+            delay, frame = self._video.reordered, 1 / self._video.fps
             for packet in source.demux(track):
                 if packet.pts is None or packet.dts is None:
                     continue  # the empty packet that ends a stream
@@ -103,9 +103,9 @@ class VideoFile:
                 # players would take the gap for a variable frame rate.
                 packet.dts = self.frames - delay
                 packet.duration = 1
-                packet.time_base = 1 / self._video.fps
+                packet.time_base = frame
                 packet.stream = self._stream
-                now = Fraction(max(packet.dts, 0)) / self._video.fps
+                now = max(packet.dts, 0) * frame
                 if self._sound is not None:
                     self._sound.mux_until(now)
                 if self._subtitles is not None:

@@ -35,18 +35,18 @@ class SoundTrack:
         self._container, self._stream = container, stream
         self._packets = packets
         self._next: Packet | None = None  # taken, but later than what was asked for
+        self._next_at = Fraction(0)  # its second of the video
 
     def mux_until(self, seconds: Fraction | None = None) -> None:
         """Mux the packets up to ``seconds`` of the video, or all that are left."""
         while True:
             if self._next is None:
-                self._next = next(self._packets, None)
-            packet = self._next
-            if packet is None:
+                if (packet := next(self._packets, None)) is None:
+                    return
+                self._next, self._next_at = packet, (packet.pts or 0) * packet.time_base
+            if seconds is not None and self._next_at > seconds:
                 return
-            if seconds is not None and (packet.pts or 0) * packet.time_base > seconds:
-                return
-            packet.stream = self._stream
-            self._container.mux_one(packet)
+            self._next.stream = self._stream
+            self._container.mux_one(self._next)
             self._next = None
             beat()

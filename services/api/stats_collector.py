@@ -131,18 +131,21 @@ async def _jobs(session: AsyncSession) -> Gauges:
 
 async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
     """Waiting tasks, and the time that one slot would need for them; ``means`` are seconds by kind of task."""
-    ready = select(JobRow.priority, TaskRow.kind, func.count(), func.min(TaskRow.id), func.sum(JobRow.seconds))
+    columns = func.count(), func.count(JobRow.audio), func.min(TaskRow.id), func.sum(JobRow.seconds)
+    ready = select(JobRow.priority, TaskRow.kind, *columns)
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
     expected = dict.fromkeys(TASK_KINDS, 0)
     at = await time_in(session)
     number_of, age_of = dict.fromkeys(WEIGHTS, 0), dict.fromkeys(WEIGHTS, 0.0)
-    for priority, kind, number, first, video in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
+    rows = await session.execute(ready.group_by(JobRow.priority, TaskRow.kind))
+    for priority, kind, number, with_song, first, video in rows:
         number_of[priority] += number
         age_of[priority] = max(age_of[priority], (at - id_timestamp(first)).total_seconds())
         expected[kind] += number
         if kind == "plan":  # its segments are still to come
             expected["segment"] += max(number, round(video / SEGMENT_SECONDS))
+            expected["sound"] += with_song
             expected["join"] += number
     for kind, number in await session.execute(later):
         expected[kind] += number

@@ -104,7 +104,14 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
         raise MotesError(f"--events {arguments.events}: must be at least 0")
     job = await _find(sessions, arguments.job)
     async with sessions() as session:
-        order = (JobRow.virtual_time, JobRow.id, TaskRow.kind != "plan", TaskRow.kind == "join", TaskRow.number)
+        order = (
+            JobRow.virtual_time,
+            JobRow.id,
+            TaskRow.kind != "plan",
+            TaskRow.kind == "join",
+            TaskRow.kind != "sound",
+            TaskRow.number,
+        )
         of_job = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id)
         of_job = of_job.where((JobRow.id == job.id) | (JobRow.whole_id == job.id))
         tasks = list(await session.scalars(of_job.order_by(*order)))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnClause, delete, exists, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ecs_core.formats import FACTS
 from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import FILE_OF_ARTEFACT, SCENE_OF_ARTEFACT, ArtefactRow, JobRow
@@ -20,6 +21,7 @@ from services.storage.object_keys import (
     poster_key,
     result_key,
     segment_key,
+    sound_key,
 )
 
 SCENE: ColumnClause[str] = literal_column(SCENE_OF_ARTEFACT)  # of an artefact; as text, for its index to be found
@@ -65,8 +67,19 @@ def looks_for_flashes(scene: Mapping[str, Any]) -> bool:
     return bool(config.get("flash_guard", "off") != "off" and config.get("format", "mp4") == "mp4")
 
 
-def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[str]:
-    """The keys of what a segment leaves: its file, and the light of its frames if flashes are counted."""
+def has_sound(scene: Mapping[str, Any]) -> bool:
+    """Whether a scene's video has the sound of its song."""
+    config = scene.get("config", {})
+    has_track = FACTS[config.get("format", "mp4")].has_sound
+    return scene.get("audio") is not None and bool(config.get("sound", True)) and has_track
+
+
+def keys_left(scene: Mapping[str, Any], scene_key: str, kind: str, number: int = 0) -> list[str]:
+    """The keys of what a task leaves for the join: the sound, or a segment's file, and the light of its frames if
+    flashes are counted.
+    """
+    if kind == "sound":
+        return [sound_key(scene_key)]
     return [segment_key(scene_key, number), *([light_key(scene_key, number)] if looks_for_flashes(scene) else [])]
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ecs_core.formats import FACTS
 from ecs_core.video.format import SEGMENT_SECONDS
 from ecs_core.video.quality import wanted
+from services.jobs.artefacts import has_sound
 
 # What a rendered second of a quota is worth, in core seconds. Every built-in type, as it is by default and in all its
 # presets, costs less in 1080p at 30 frames a second: then a second of video counts as one.
@@ -110,6 +110,7 @@ class Cost:
     simulate: float = 0.0
     paint: float = 0.0
     encode: float = 0.0
+    sound: float = 0.0
     join: float = 0.0
 
     @property
@@ -125,7 +126,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """Core seconds of everything."""
-        return self.plan + self.segments + self.join
+        return self.plan + self.segments + self.sound + self.join
 
     @property
     def turns(self) -> float:
@@ -155,17 +156,17 @@ def cost_of(scene: Mapping[str, Any], kind: str, *, seconds: float, heard: float
     form, quality = config.get("format", "mp4"), wanted(scene["quality"])
     busy = _busy(scene["type"], config)
     encoded = _ENCODE * pixels * _BY_QUALITY[quality.quality] * _BY_FORM[form] * (1 + _BUSIER * busy)
-    has_sound = scene["audio"] is not None and config.get("sound", True) and FACTS[form].has_sound
-    join = _JOIN[0] + seconds * (_JOIN[1] + (_SOUND if has_sound else 0.0))
+    sounds = has_sound(scene)
     return Cost(
         frames,
-        _bytes(scene, frames=frames, seconds=seconds, busy=busy, has_sound=has_sound),
+        _bytes(scene, frames=frames, seconds=seconds, busy=busy, sounds=sounds),
         analyse,
         ahead=frames * (moved + limiting) / 1000,
         simulate=frames * (moved + shown) / 1000 + _TASK * max(1, round(seconds / SEGMENT_SECONDS)),
         paint=frames * painted / 1000,
         encode=frames * encoded / 1000,
-        join=join + frames * _ENCODED_WHOLE.get(form, 0.0) * pixels / 1000,
+        sound=_TASK + seconds * _SOUND if sounds else 0.0,
+        join=_JOIN[0] + seconds * _JOIN[1] + frames * _ENCODED_WHOLE.get(form, 0.0) * pixels / 1000,
     )
 
 
@@ -222,10 +223,10 @@ def _busy(kind: str, config: Mapping[str, Any]) -> float:
     return drawn / (drawn + _FEW)
 
 
-def _bytes(scene: Mapping[str, Any], *, frames: int, seconds: float, busy: float, has_sound: bool) -> int:
+def _bytes(scene: Mapping[str, Any], *, frames: int, seconds: float, busy: float, sounds: bool) -> int:
     """About as many as the file of a video has."""
     config, quality = scene["config"], wanted(scene["quality"])
-    sound = _SOUND_BYTES * seconds if has_sound else 0.0
+    sound = _SOUND_BYTES * seconds if sounds else 0.0
     if quality.bit_rate is not None:
         return int(quality.bit_rate * seconds / 8 + sound)
     calm, more = _BITS[config.get("format", "mp4")]

@@ -1,9 +1,9 @@
 """Lost files: what the database says is in storage, but is gone, short or changed, is forgotten and made again.
 
 Whoever meets such a file comes here, and no client has to know: a completed job begins again, a join waits for the
-segments that it lacks, and a job whose plan was lost is planned again. Its owner is neither charged for that nor
-refunded. A job that loses files too often fails, as the storage is not sound; and so does one that cannot be rendered
-again, as its song was deleted.
+segments or the sound that it lacks, and a job whose plan was lost is planned again. Its owner is neither charged for
+that nor refunded. A job that loses files too often fails, as the storage is not sound; and so does one that cannot be
+rendered again, as its song was deleted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.jobs.artefacts import Artefact, FilesToDelete, find_artefact, fini
 from services.jobs.fair_scheduler import start_virtual_time
 from services.jobs.lifecycle import replan_within
 from services.jobs.outputs import is_whole
-from services.jobs.tasks import Claim, holds, wait_for_segments
+from services.jobs.tasks import Claim, holds, wait_for
 from services.jobs.transitions import (
     changed,
     end_job,
@@ -139,20 +139,24 @@ async def reopen(sessions: Sessions, job_id: str) -> bool:
     return True
 
 
-async def render_again(sessions: Sessions, claim: Claim, numbers: Collection[int], lost: Sequence[Artefact]) -> bool:
-    """Have segments rendered again that a claimed join lacks, which waits for them; False if the claim was lost.
+async def make_again(
+    sessions: Sessions, claim: Claim, tasks: Collection[tuple[str, int]], lost: Sequence[Artefact]
+) -> bool:
+    """Have segments or the sound made again that a claimed join lacks, which waits for them; False if the claim was
+    lost.
 
-    ``lost`` is what there was of them.
+    ``tasks`` are their kinds and numbers, ``lost`` is what there was of them.
     """
     async with sessions.begin() as session:
         await advisory_lock(session, claim.scene_key)
-        if not await wait_for_segments(session, claim, numbers):
+        if not await wait_for(session, claim, tasks):
             return False
         await _forget(session, lost)
         job = await session.get_one(JobRow, claim.job, with_for_update=True)
         if job.status not in OPEN:
             return False
-        what = f"segment {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} segments"
+        kind, number = min(tasks)
+        what = f"{len(tasks)} segments" if len(tasks) > 1 else f"segment {number}" if kind == "segment" else "its sound"
         if await _may_remake(session, job, what):
             job.stage = "rendering"
             await session.flush()

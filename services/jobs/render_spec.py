@@ -31,7 +31,7 @@ from services.auth.limits import variant_named
 from services.storage.asset_references import in_its_shape, references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
-_FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
+_FORMAT = 7  # of frames, plans, snapshots and tasks: raised by changes within a release
 _HEARD = "sonogram"  # what came to analyses last within a release: those without it are made anew
 # Settings that came within a release, and what they were before: so set, keys are those from before.
 _SINCE: dict[str, Any] = {

@@ -17,7 +17,7 @@ from services.auth.limits import LimitError
 from services.settings import ServiceSettings
 from services.storage.object_keys import SINGLE_TASK_KINDS
 
-_VIDEO_TASKS = ("plan", "segment", "join")
+_VIDEO_TASKS = ("plan", "segment", "sound", "join")
 _BASE = 135e6  # bytes of any process, with its libraries
 _SONG_SECOND = 24e3  # bytes a second of song, in a plan or an analysis
 _FRAME = 200.0  # bytes a frame of the whole video, in its timeline
@@ -99,7 +99,7 @@ def _needs(
         return
     rate = float(Fraction(str(config.get("fps", 30))))
     yield _FRAME * seconds * rate, f"{long} at {rate:g} frames a second"
-    if kind == "join":
+    if kind in ("sound", "join"):
         return
     width, height = int(config.get("width", 1920)), int(config.get("height", 1080))
     pixels, shown = width * height, f"width × height = {width} × {height}"

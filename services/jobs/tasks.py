@@ -1,14 +1,15 @@
 """Tasks: the pieces of jobs that workers do. Every change of state is a compare-and-set in the database.
 
-A video is one plan task, then segment tasks, then a join task; a frame is a single task. A task is *waiting* for other
-tasks, *ready*, *running* under a lease, or *done*. Which ready tasks workers are offered: ``services.jobs.turns``.
+A video is one plan task, then segment tasks and one for its sound, then a join task; a frame is a single task. A task
+is *waiting* for other tasks, *ready*, *running* under a lease, or *done*. Which ready tasks workers are offered:
+``services.jobs.turns``.
 
 Transactions that change tasks and their job change the tasks first, which prevents deadlocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -16,7 +17,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, delete, exists, func, select, tuple_, update
+from sqlalchemy import and_, case, delete, exists, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -26,7 +27,7 @@ from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, task_status_is, uuid7
-from services.jobs.artefacts import Artefact, as_artefact, finished_result, publish, segment_keys
+from services.jobs.artefacts import Artefact, as_artefact, finished_result, has_sound, keys_left, publish
 from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
@@ -46,14 +47,14 @@ from services.jobs.transitions import (
 )
 from services.jobs.turns import is_due, is_open
 from services.observability import metrics
-from services.storage.object_keys import SINGLE_TASK_KINDS, light_key, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS
 
 MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
-TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
 # As good as status = 'running', but PostgreSQL must not read all that are running, as it does where it expects few.
 _IS_HELD = TaskRow.lease_until.is_not(None)
+TASK_KINDS = ("plan", "segment", "sound", "join", *SINGLE_TASK_KINDS)
 _OTHER = aliased(TaskRow)  # made once, as that takes milliseconds
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
 _WITHDRAWN = {"status": "ready", "worker": None, "queued_at": None, "lease_until": None}
@@ -196,11 +197,13 @@ class Tasks:
 
     async def record_plan(
         self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
-    ) -> None:
-        """Create the segment tasks (``segments``: frames of each) and the join task; existing tasks stay.
+    ) -> TaskRow | None:
+        """Create the segment tasks (``segments``: frames of each), that of the sound and the join task; existing tasks
+        stay.
 
-        ``start`` is the second of the song at which the video begins; ``seconds`` is what the video lasts, if that was
-        not known before: the owner gets back what was charged beyond it.
+        Returns that of the sound if it can begin; it takes longest, so it comes before the segments. ``start`` is the
+        second of the song at which the video begins; ``seconds`` is what the video lasts, if that was not known before:
+        the owner gets back what was charged beyond it.
 
         Raises:
             MotesError: the video would be longer than what the job was admitted for.
@@ -208,10 +211,10 @@ class Tasks:
         async with self._sessions.begin() as session:
             await advisory_lock(session, claim.scene_key)  # Jobs that share segments record their plans one at a time.
             if not changed(await session.execute(_fenced_update(claim).values(done=100))):
-                return
+                return None
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
-                return
+                return None
             _check_admitted(job, sum(segments))
             before, at = progress_state(job), await time_in(session)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or at
@@ -219,28 +222,38 @@ class Tasks:
             if seconds is not None:
                 await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
-            keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
-            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=at)
+            keys = {number: keys_left(job.scene, job.scene_key, "segment", number) for number in range(len(segments))}
+            of_sound = keys_left(job.scene, job.scene_key, "sound")
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(of_sound, *keys.values()))).values(used_at=at)
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
             # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = segment_times(job, segments)
-            memory, version = estimate_memory(job.scene, "segment", seconds=job.seconds), job.scene_key[:VERSION_LENGTH]
+
+            def task(kind: str, after: int, **more: Any) -> TaskRow:
+                row = TaskRow(id=uuid7(at, after), job_id=job.id, kind=kind, **{"status": "waiting", **more})
+                row.memory = estimate_memory(job.scene, kind, seconds=job.seconds)
+                row.version = job.scene_key[:VERSION_LENGTH]
+                return row
+
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
-                row = TaskRow(id=uuid7(at, number), job_id=job.id, kind="segment", number=number, status="waiting")
-                row.frames, row.virtual_time, row.memory, row.version = frames, turn, memory, version
+                row = task("segment", number + 1, number=number, frames=frames, virtual_time=turn)
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
+            sound = None
             if not known:
-                join = TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting")
-                join.memory, join.version = estimate_memory(job.scene, "join", seconds=job.seconds), version
-                session.add(join)
+                session.add(task("join", len(segments) + 1))
+                if has_sound(job.scene):
+                    status = "done" if there.issuperset(of_sound) else "ready"
+                    sound = task("sound", 0, status=status, virtual_time=turns[0])
+                    session.add(sound)
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)
+            return sound if sound is not None and sound.status == "ready" else None
 
     async def mark_ready(self, claim: Claim, number: int) -> TaskRow | None:
         """Mark a segment as ready, as its snapshot is stored; None if it was ready before."""
@@ -299,21 +312,22 @@ class Tasks:
             )
             return list(await session.scalars(found))
 
-    async def segments(self, claim: Claim) -> list[Artefact | None]:
-        """The segments to be joined, in order; None for one that was lost."""
-        return await self._of_segments(claim, segment_key)
+    async def to_join(self, claim: Claim) -> dict[tuple[str, int], list[Artefact | None]]:
+        """What a join needs, by the kind and the number of the task that makes it, segments in order.
 
-    async def light(self, claim: Claim) -> list[Artefact | None]:
-        """The light of the segments to be joined, in order; None for one that was lost."""
-        return await self._of_segments(claim, light_key)
-
-    async def _of_segments(self, claim: Claim, key_of: Callable[[str, int], str]) -> list[Artefact | None]:
+        Of each what :func:`keys_left` says; None for what was lost.
+        """
         async with self._sessions() as session:
-            count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
-            keys = [key_of(claim.scene_key, number) for number in range(count or 0)]
-            rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
+            tasks = select(TaskRow.kind, TaskRow.number).where(
+                TaskRow.job_id == claim.job, TaskRow.kind.in_(("segment", "sound"))
+            )
+            made_by = {
+                (kind, number): keys_left(claim.scene, claim.scene_key, kind, number)
+                for kind, number in await session.execute(tasks.order_by(TaskRow.kind, TaskRow.number))
+            }
+            rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(chain(*made_by.values()))))
             found = {row.key: as_artefact(row) for row in rows}
-        return [found.get(key) for key in keys]
+        return {task: [found.get(key) for key in keys] for task, keys in made_by.items()}
 
     async def complete(self, claim: Claim, made: Artefact, *more: Artefact) -> bool:
         """Publish the result and what belongs to it, ``more``, and complete the job.
@@ -440,10 +454,10 @@ async def holds(session: AsyncSession, claim: Claim) -> bool:
     return changed(await session.execute(_fenced_update(claim).values(done=0)))
 
 
-async def wait_for_segments(session: AsyncSession, claim: Claim, numbers: Collection[int]) -> bool:
-    """Have a claimed join wait until these segments are done again; False if the claim was lost."""
+async def wait_for(session: AsyncSession, claim: Claim, tasks: Collection[tuple[str, int]]) -> bool:
+    """Have a claimed join wait until tasks of these kinds and numbers are done again; False if the claim was lost."""
     if not changed(await session.execute(_fenced_update(claim).values({**_REQUEUED, "status": "waiting"}))):
         return False
-    again = update(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number.in_(numbers))
+    again = update(TaskRow).where(TaskRow.job_id == claim.job, tuple_(TaskRow.kind, TaskRow.number).in_(tasks))
     await session.execute(again.where(TaskRow.status == "done").values(_REQUEUED))
     return True

@@ -171,7 +171,7 @@ _TASK = _histogram(
 )
 _STAGE = _counter(
     "motes_stage_seconds_total",
-    "Seconds that tasks spent at listening to songs, simulating, rasterising, encoding and joining.",
+    "Seconds that tasks spent at listening to songs, simulating, rasterising, encoding, making sound and joining.",
     *("stage", "particle_type"),
     by=[WORKER],
 )
@@ -241,7 +241,7 @@ _OUTCOMES = ("completed", "failed", "cancelled")
 for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
-    (_HUNG, ("plan", "segment", "join", "frame", "analysis", "curves")),
+    (_HUNG, ("plan", "segment", "sound", "join", "frame", "analysis", "curves")),
     (_LEASES, ("expired", "reclaimed")),
     (
         _HELD_BACK,

@@ -118,6 +118,11 @@ def light_key(scene_key: str, number: int) -> str:
     return f"scenes/{scene_key}/segments/{number}.npz"
 
 
+def sound_key(scene_key: str) -> str:
+    """The sound of a video, as packets; it is kept and deleted like segments."""
+    return f"scenes/{scene_key}/segments/sound.zip"
+
+
 def result_key(scene_key: str, kind: str) -> str:
     """The result of a job: a video, a frame, or an analysis with or without curves."""
     return f"scenes/{scene_key}/{result_name(kind)}"

@@ -33,8 +33,10 @@ def deadline_of(scene: Mapping[str, Any], kind: str, *, frames: int, seconds: fl
         return _LEAST + tries * frames * (_simulated(config) + _PIXEL * pixels)
     whole = int(float(scene.get("at", heard)) * rate) + 1 if kind == "frame" else int(heard * rate)
     painted = 10 * _PIXEL * _SMALL if config.get("flash_guard") == "limit" else 0.0
+    if kind == "sound":
+        return _LEAST + song
     if kind == "join":
-        return _LEAST + song + whole * _FRAME
+        return _LEAST + whole * _FRAME
     return _LEAST + _SONG * _LONGEST_SONG * bool(scene.get("audio")) + whole * (_simulated(config) + painted)
 
 

@@ -8,9 +8,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
 from services.database.models import AssetRow, TaskRow
 from services.jobs import lost_files
-from services.jobs.artefacts import Artefact, looks_for_flashes, segment_keys
+from services.jobs.artefacts import Artefact, keys_left
 from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
@@ -44,6 +43,7 @@ from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 _log = logging.getLogger("motes.worker")
 _DELETE_TIMEOUT = 60.0  # seconds
+_FOR_JOIN = ("segment", "sound")  # kinds of tasks whose files a join puts together
 _RENEW_EVERY = 1.0  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
@@ -107,8 +107,8 @@ class TaskExecutor:
 
     async def _reuse_result(self, claim: Claim) -> bool:
         """Finish the task at once if another job of the same scene has made its result."""
-        if claim.kind == "segment":
-            keys = segment_keys(claim.scene, claim.scene_key, claim.number)
+        if claim.kind in _FOR_JOIN:
+            keys = keys_left(claim.scene, claim.scene_key, claim.kind, claim.number)
             if not await lost_files.all_intact(self._sessions, self._storage, keys):
                 return False
             await self._tasks.finish(claim)
@@ -158,7 +158,7 @@ class TaskExecutor:
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
         claim = attempt.claim
         made: list[Artefact] = []
-        segments, light = list[Artefact | None](), list[Artefact | None]()
+        to_join: dict[tuple[str, int], list[Artefact | None]] = {}
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
@@ -167,26 +167,22 @@ class TaskExecutor:
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
         spec["assets"] = await self._assets(claim)
         if claim.kind == "join":
-            segments = await self._tasks.segments(claim)
-            if looks_for_flashes(claim.scene):
-                light = await self._tasks.light(claim)
-            if not await self._have_segments(claim, segments, light):
+            to_join = await self._tasks.to_join(claim)
+            if not await self._have(claim, to_join):
                 return False
-            there, lit = ([each for each in some if each is not None] for some in (segments, light))
-            spec["segments"], spec["light"] = [each.object for each in there], [each.object for each in lit]
-            spec["files"] = {each.object: (each.size, each.digest) for each in (*there, *lit)}
-            spec["overdrawn"] = sum(segment.overdrawn for segment in there)
+            spec |= _files_to_join(to_join)
         async for message in attempt.watchdog.messages(child.messages(spec)):
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
                 try:
-                    await self._tasks.record_plan(
+                    sound = await self._tasks.record_plan(
                         claim, message["segments"], start=message["start"], seconds=message["seconds"]
                     )
                 except MotesError as error:
                     await self._tasks.fail(claim, str(error))
                     return False
+                await self._notify(sound)
             elif "snapshot" in message:
                 await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
             elif "analysed" in message:
@@ -198,7 +194,7 @@ class TaskExecutor:
             elif "lost" in message:
                 _log.error("%s %d of job %s: %s", claim.kind, claim.number, claim.job, message["trace"])
                 if message["lost"] in spec.get("files", {}):
-                    await self._have_segments(claim, segments, light, changed=message["lost"])
+                    await self._have(claim, to_join, changed=message["lost"])
                 elif (gone := await lost_files.plan_again(self._sessions, claim)) is not None:
                     await self._deleter.delete_files(gone)
                 return False
@@ -230,15 +226,10 @@ class TaskExecutor:
             rows = await session.scalars(select(AssetRow).where(AssetRow.sha256.in_(wanted)))
             return {row.sha256: (row.size, row.file_digest) for row in rows if row.digest == wanted[row.sha256]}
 
-    async def _have_segments(
-        self,
-        claim: Claim,
-        segments: Sequence[Artefact | None],
-        light: Sequence[Artefact | None],
-        *,
-        changed: str | None = None,
+    async def _have(
+        self, claim: Claim, to_join: Mapping[tuple[str, int], list[Artefact | None]], *, changed: str | None = None
     ) -> bool:
-        """Whether the files of all segments and their light are there; otherwise the join waits for those that are not.
+        """Whether all files are there that a join needs; otherwise it waits for those that are not.
 
         ``changed`` is one that is there, but not what was stored.
         """
@@ -246,18 +237,17 @@ class TaskExecutor:
         def is_lost(made: Artefact | None) -> bool:
             return made is None or made.object == changed or self._storage.size(made.object) != made.size
 
-        def look() -> dict[int, list[Artefact]]:
-            of_segments = enumerate(zip_longest(segments, light) if light else zip(segments, strict=True))
+        def look() -> dict[tuple[str, int], list[Artefact]]:
             return {
-                number: [made for made in files if made is not None]
-                for number, files in of_segments
+                task: [made for made in files if made is not None]
+                for task, files in to_join.items()
                 if any(map(is_lost, files))
             }
 
         lost = await asyncio.to_thread(look)
         if not lost:
             return True
-        await lost_files.render_again(self._sessions, claim, lost, [made for files in lost.values() for made in files])
+        await lost_files.make_again(self._sessions, claim, lost, [made for files in lost.values() for made in files])
         return False
 
     async def _finish(self, claim: Claim, made: Sequence[Artefact]) -> bool:
@@ -291,9 +281,10 @@ class TaskExecutor:
         """Delete the files that the attempt may have stored, as they do not count."""
         if claim.kind == "plan":
             return
-        segment = claim.kind == "segment"
-        keys = segment_keys(claim.scene, claim.scene_key, claim.number) if segment else []
-        keys += [] if segment else [result_key(claim.scene_key, claim.kind)]
+        if claim.kind in _FOR_JOIN:
+            keys = keys_left(claim.scene, claim.scene_key, claim.kind, claim.number)
+        else:
+            keys = [result_key(claim.scene_key, claim.kind)]
         keys += [poster_key(claim.scene_key)] if claim.kind == "join" else []
         files = [attempt_key(key, claim.task, claim.attempt) for key in keys]
         with contextlib.suppress(TimeoutError):  # the file system may be dead; what is left is found as orphaned
@@ -326,6 +317,19 @@ class TaskExecutor:
             for attempt in self._attempts:
                 if attempt.claim in lost and attempt.child is not None:
                     attempt.child.kill()
+
+
+def _files_to_join(to_join: Mapping[tuple[str, int], Sequence[Artefact | None]]) -> dict[str, Any]:
+    """What the process of a join is told of files that are there: their keys by kind, sizes and digests."""
+    files = {task: [made for made in files if made is not None] for task, files in to_join.items()}
+    segments = [of_task for (kind, _), of_task in files.items() if kind == "segment"]
+    return {
+        "segments": [of_segment[0].object for of_segment in segments],
+        "light": [made.object for of_segment in segments for made in of_segment[1:]],
+        "sound": next((made.object for made in files.get(("sound", 0), ())), None),
+        "files": {made.object: (made.size, made.digest) for of_task in files.values() for made in of_task},
+        "overdrawn": sum(of_segment[0].overdrawn for of_segment in segments),
+    }
 
 
 def _deadline(claim: Claim) -> float:

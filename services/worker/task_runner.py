@@ -1,4 +1,4 @@
-"""Runs a task in a process of its own: plan a scene, render a segment, join segments, and so on. Blocking.
+"""Runs a task in a process of its own: plan a scene, render a segment, make the sound, join them, and so on. Blocking.
 
 A plan passes plan and snapshots to its segments through storage (``services.worker.plan_files``).
 """
@@ -51,11 +51,12 @@ from services.storage.object_keys import (
     result_key,
     segment_key,
     snapshot_key,
+    sound_key,
 )
 from services.storage.object_store import LostFileError, Storage, digest_of
-from services.worker.join_sound import add_song
 from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, load_snapshot, loaded, save_plan
+from services.worker.sound_files import add_sound, save_sound
 from services.worker.stored_snapshots import go_to, plan_snapshots, stored_plans, video_keys
 
 _SONG = "the song"  # errors do not reveal where it is stored
@@ -78,20 +79,18 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    light?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of segments and light,
+    light?, sound?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of what a join reads,
     ``assets`` those of assets.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
     Raises:
         OtherVersionError: another version must do it, or its frames could differ from their neighbours.
-        LostFileError: the plan, a snapshot or a segment is gone or damaged.
+        LostFileError: the plan, a snapshot, a segment or the sound is gone or damaged.
     """
     if spec_key(spec["scene"]) != spec["scene_key"]:
         raise OtherVersionError
-    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _analyse, "curves": _analyse}[
-        spec["kind"]
-    ]
+    do = _DO[spec["kind"]]
     scene, folder = spec["scene"], Path(spec["folder"])
     with asset_files(storage, scene.get("assets", {}), folder, known=spec.get("assets")) as files:
         config = with_files(scene["config"], references_in(scene["type"], scene["config"]) if files else (), files)
@@ -168,8 +167,25 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
     return TaskStats(stages, rendered.frames, float(rendered.frames / plan.video.fps))
 
 
+def _sound(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
+    """Copy or encode the song, for the join to copy the packets."""
+    plan = _stored_plan(spec, storage)
+    began, target = perf_counter(), folder / "sound.zip"
+    with _song(spec["scene"]["audio"], storage) as song:
+        save_sound(
+            plan,
+            song,
+            target,
+            name=_SONG,
+            required=_sandbox_required(spec),
+            on_progress=lambda percent: report({"progress": percent}),
+        )
+    _store(spec, storage, report, sound_key(spec["scene_key"]), target)
+    return TaskStats({"sound": perf_counter() - began})
+
+
 def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
-    """Join the segments, add the song, and write the poster."""
+    """Join the segments and the sound, and write the poster."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     plan = _stored_plan(spec, storage)
     target = folder / f"video{FACTS[plan.video.form].suffix}"
@@ -189,11 +205,11 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         )
         closing.callback(video.abandon)
         sound: Sound = "none"
-        if song_file is not None and plan.settings.sound and isinstance(video, VideoFile):
-            required = _sandbox_required(spec)
-            sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
+        if spec.get("sound") is not None and isinstance(video, VideoFile):
+            file = closing.enter_context(_stored(spec, storage, spec["sound"]))
+            sound = add_sound(video, file, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
-            with _rendered(spec, storage, segment) as path:
+            with _stored(spec, storage, segment) as path:
                 video.append(path)
             report({"progress": 100 * number // len(spec["segments"])})
         video.close()
@@ -236,8 +252,8 @@ def _stored_plan(spec: Mapping[str, Any], storage: Storage) -> RenderPlan:
     return loaded(storage, plan_key(spec["scene_key"], spec["plan"]), lambda file: load_plan(scene, file))
 
 
-def _rendered(spec: Mapping[str, Any], storage: Storage, key: str) -> AbstractContextManager[Path]:
-    """What a segment left; raises LostFileError if it is not what was stored."""
+def _stored(spec: Mapping[str, Any], storage: Storage, key: str) -> AbstractContextManager[Path]:
+    """What another task left for the join; raises LostFileError if it is not what was stored."""
     size, digest = spec.get("files", {}).get(key, (None, None))
     return storage.file(key, size=size, digest=digest)
 
@@ -248,7 +264,7 @@ def _count_flashes(plan: RenderPlan, spec: Mapping[str, Any], storage: Storage) 
         return None
     counter = FlashCounter(plan.video.fps)
     for segment in spec.get("light", ()):
-        with _rendered(spec, storage, segment) as path:
+        with _stored(spec, storage, segment) as path:
             counter.add(load_light(path))
     return counter.found
 
@@ -383,3 +399,14 @@ def _uncorrected_analysis(
     storage.put(key, file)
     report({"analysed": audio})
     return analysis
+
+
+_DO: Mapping[str, Callable[[Mapping[str, Any], Storage, Report, Path], TaskStats]] = {
+    "plan": _plan,
+    "segment": _segment,
+    "sound": _sound,
+    "join": _join,
+    "frame": _frame,
+    "analysis": _analyse,
+    "curves": _analyse,
+}

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from services.auth.quotas import NO_QUOTAS, Quotas
 from services.database.engine import Sessions
 from services.database.models import AudioRow, JobRow, TaskRow, new_id
-from services.jobs.artefacts import Artefact
+from services.jobs.artefacts import Artefact, keys_left
 from services.jobs.events import events_since
 from services.jobs.job_progress import Progress
 from services.jobs.lifecycle import Jobs
@@ -21,7 +21,7 @@ from services.jobs.outputs import part_id
 from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.tasks import Claim, Tasks
 from services.jobs.turns import Turns
-from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
@@ -80,6 +80,16 @@ class Board:
         job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **values)
         return (await self.jobs.submit(job, tasks=tasks)).id
 
+    async def submit_with_song(self, *, scene: dict[str, Any] | None = None, **more: Any) -> str:
+        """A new job of a scene with a song; returns its id."""
+        await self._upload(SONG)
+        return await self.submit(scene={"type": "snow", "audio": SONG, **(scene or {})}, **more)
+
+    async def _upload(self, song: str) -> None:
+        async with self.sessions.begin() as session:
+            if await session.get(AudioRow, song) is None:
+                session.add(AudioRow(sha256=song, suffix="", size=1, duration=1.0, sample_rate=1, channels=1))
+
     async def submit_outputs(
         self,
         *names: str,
@@ -89,9 +99,8 @@ class Board:
         **more: Any,
     ) -> str:
         """A new job with outputs of these names besides main, of which some have scene keys; returns its id."""
-        async with self.sessions.begin() as session:
-            if song is not None and await session.get(AudioRow, song) is None:
-                session.add(AudioRow(sha256=song, suffix="", size=1, duration=1.0, sample_rate=1, channels=1))
+        if song is not None:
+            await self._upload(song)
         job = new_id()
         common = {"system_id": "s", "fairness_key": "f", "priority": "normal", "output_path": "v.mp4", **more}
         webhook, parts, outputs = common.pop("webhook_url", None), list[JobRow](), list[dict[str, Any]]()
@@ -172,8 +181,10 @@ def made_by(claim: Claim) -> Artefact | None:
     """What an attempt makes: a file of its own."""
     if claim.kind == "plan":
         return None
-    segment = claim.kind == "segment"
-    key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
+    if claim.kind in ("segment", "sound"):
+        key = keys_left({}, claim.scene_key, claim.kind, claim.number)[0]
+    else:
+        key = result_key(claim.scene_key, claim.kind)
     return Artefact(key, attempt_key(key, claim.task, claim.attempt), 1000 + claim.attempt)
 
 

@@ -76,4 +76,6 @@ async def _seconds_left(service: Service, request: Request, costs: list[Cost]) -
     numbers: StatsCollector = request.state.motes_stats
     waiting = (await numbers.latest()).values.get("motes_queue_backlog_seconds", {}).get((), 0.0)
     alone = sum(each.plan + each.join for each in costs) / min(workers, len(costs))
-    return round(waiting / workers + alone + sum(each.segments for each in costs) / workers, 1)
+    # The sound is made beside segments, by one worker.
+    beside = max(sum(each.segments + each.sound for each in costs) / workers, *(each.sound for each in costs))
+    return round(waiting / workers + alone + beside, 1)

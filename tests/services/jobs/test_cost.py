@@ -95,5 +95,6 @@ def test_bytes_follow_what_is_asked_for() -> None:
 
 def test_parts_add_up() -> None:
     cost = estimate(heard=100.0)
-    assert cost.seconds == pytest.approx(cost.plan + cost.segments + cost.join)
+    assert cost.seconds == pytest.approx(cost.plan + cost.segments + cost.sound + cost.join)
+    assert cost.sound > 0 == estimate(heard=100.0, config={"sound": False}).sound == estimate().sound
     assert cost.frames == 300

@@ -68,8 +68,8 @@ class TestRendered:
             assert not await board.tasks.finish(claim, made)  # such as by a worker whose answer was lost
         await board.tasks.release_join(job)
         join = await board.take()
-        segments = await board.tasks.segments(join)
-        assert [segment.overdrawn for segment in segments] == [3, 0, 4]
+        segments = (await board.tasks.to_join(join)).values()
+        assert [segment.overdrawn for [segment] in segments if segment is not None] == [3, 0, 4]
         assert (await board.job(job)).warnings == []
         video = made_by(join)
         assert video is not None

@@ -13,9 +13,9 @@ from services.auth.quotas import Quotas
 from services.database.models import ArtefactRow, AudioRow, DeliveryRow, TaskRow, UsageRow
 from services.jobs import lost_files
 from services.jobs.artefacts import Artefact, find_artefact
-from services.jobs.lost_files import MAX_REMADE, forget, intact, plan_again, render_again, reopen
+from services.jobs.lost_files import MAX_REMADE, forget, intact, make_again, plan_again, reopen
 from services.jobs.outputs import part_id
-from services.storage.object_keys import poster_key, result_key, segment_key
+from services.storage.object_keys import poster_key, result_key, segment_key, sound_key
 from services.storage.object_store import Storage
 from tests.services.board import FRAMES, SONG, Board, together
 from tests.services.shelf import Shelf, settings_for
@@ -172,14 +172,14 @@ class TestReopen:
         assert (row.status, "files of it were lost in storage 4 times" in (row.error or "")) == ("failed", True)
 
 
-class TestRenderAgain:
+class TestMakeAgain:
     async def test_makes_a_join_wait_for_the_segments_that_it_lacks(self, board: Board) -> None:
         job = await board.submit()
         join = await board.until("join")
         gone = await lose(board, segment_key(join.scene_key, 1))
-        segments = await board.tasks.segments(join)
-        assert [each is None for each in segments] == [False, True, False]
-        assert await render_again(board.sessions, join, [1], gone)
+        files = await board.tasks.to_join(join)
+        assert [(number, made is None) for (_, number), [made] in files.items()] == [(0, False), (1, True), (2, False)]
+        assert await make_again(board.sessions, join, [("segment", 1)], gone)
         row = await board.job(job)
         assert (row.stage, row.frames_done) == ("rendering", FRAMES[0] + FRAMES[2])
         assert not await board.renew(join, 50), "the join is given back"
@@ -191,7 +191,7 @@ class TestRenderAgain:
         job = await board.submit()
         join = await board.until("join")
         await board.tasks.requeue(join)
-        assert not await render_again(board.sessions, join, [1], [])
+        assert not await make_again(board.sessions, join, [("segment", 1)], [])
         assert (await board.job(job)).remade == 0
 
     async def test_too_often_fails(self, board: Board) -> None:
@@ -199,10 +199,21 @@ class TestRenderAgain:
         for _ in range(MAX_REMADE + 1):
             join = await board.until("join")
             board.made.clear()
-            assert await render_again(board.sessions, join, [0], [])
+            assert await make_again(board.sessions, join, [("segment", 0)], [])
         row = await board.job(job)
         assert (row.status, "now segment 0" in (row.error or "")) == ("failed", True)
         assert await board.work() == []
+
+    async def test_makes_a_join_wait_for_the_sound(self, board: Board) -> None:
+        job = await board.submit_with_song()
+        join = await board.until("join")
+        gone = await lose(board, sound_key(join.scene_key))
+        assert (await board.tasks.to_join(join))["sound", 0] == [None]
+        assert await make_again(board.sessions, join, [("sound", 0)], gone)
+        assert await board.tasks.release_join(job) is None
+        claims = await board.work()
+        assert [(claim.kind, claim.number, claim.attempt) for claim in claims] == [("sound", 0, 2), ("join", 0, 2)]
+        assert await board.status(job) == "completed"
 
 
 class TestPlanAgain:

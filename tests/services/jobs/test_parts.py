@@ -59,7 +59,7 @@ class TestRendered:
         await board.tasks.requeue(plan)  # its worker stops, and it begins anew
         plan = await board.take("one")
         await board.do(plan)
-        next_plans = [claim for claim in [await board.take(each) for each in "abcde"] if claim.kind == "plan"]
+        next_plans = [claim for claim in [await board.take(each) for each in "abcdef"] if claim.kind == "plan"]
         assert {claim.job for claim in next_plans} == {part_id(job, "tall"), part_id(job, "square")}
 
     async def test_outputs_without_a_song_need_not_wait(self, board: Board) -> None:

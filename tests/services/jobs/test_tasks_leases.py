@@ -63,8 +63,8 @@ async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: 
         assert answers == [False] * 5 + [True] * 5 + [False] * 5
     await board.tasks.release_join(job)
     assert await board.count(ArtefactRow) == 50
-    assert await board.tasks.segments(fresh[0]) == [
-        made for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
+    assert list((await board.tasks.to_join(fresh[0])).values()) == [
+        [made_by(claim)] for claim in sorted(fresh, key=lambda claim: claim.number)
     ]
     await board.work()
     assert (await board.job(job)).frames_done == 100

@@ -147,6 +147,14 @@ class TestAge:
         assert await shelf.board.status(failed) == "completed"
         await shelf.whole()
 
+    async def test_unused_sound_is_deleted_with_the_segments(self, shelf: Shelf) -> None:
+        await shelf.board.submit_with_song()
+        await shelf.work()
+        assert [key for key in shelf.files() if "/segments/sound." in key]
+        await shelf.age(days=2)
+        assert (await shelf.clear()).freed["expired", "segment"] == (1, 4 * SIZE)
+        assert not [key for key in shelf.files() if "/segments/" in key]
+
     async def test_song_expires_per_owner_and_is_deleted_with_the_last(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice", "bob")
         await shelf.age(days=31)

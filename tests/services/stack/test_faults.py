@@ -18,6 +18,7 @@ import pytest
 
 from ecs_core import Scene, render
 from tests.fork_server import ForkServer
+from tests.media import noise, write_song
 from tests.services.stack.api_calls import SMALL, create, rendered, submit
 from tests.services.stack.conftest import Stack, forked, running_stack, until
 
@@ -33,6 +34,12 @@ def pictures(path: Path) -> list[str]:
     """Every frame of a video as a client gets it, decoded; see ``bench/faults.py`` for what that does not show."""
     with av.open(str(path)) as container:
         return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)]
+
+
+def sound_of(path: Path) -> list[tuple[int | None, bytes]]:
+    """Every packet of the sound of a video."""
+    with av.open(str(path)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux(audio=0)]
 
 
 def downloaded(stack: Stack, job: str, folder: Path) -> list[str]:
@@ -306,6 +313,23 @@ class TestKilledProcesses:
             os.kill(server, signal.SIGKILL)
             until(lambda gone=server: gone not in forked(stack.processes["worker"].pid), stack)
         assert downloaded(stack, job, tmp_path) == signals_deferred(config, tmp_path)
+
+    def test_worker_that_is_killed_while_it_makes_the_sound_loses_nothing(self, stack: Stack, tmp_path: Path) -> None:
+        song = write_song(tmp_path / "song.wav", noise(60.0, rate=44_100))
+        config = {"width": 64, "height": 36, "fps": 10, "duration": "audio", "particle_count": 10}
+        audio = stack.client.post("/audio", files={"file": ("song.wav", song.read_bytes())}).json()["audio_path"]
+        system = create(stack, **config)
+        stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": audio}).raise_for_status()
+        job = submit(stack, system)
+        until(lambda: tasks(stack, job, kind="sound", status="running"), stack)
+        stack.stop("worker", signal.SIGKILL)
+        stack.start_worker()
+        frames = downloaded(stack, job, tmp_path)
+        [sound] = tasks(stack, job, kind="sound")
+        assert (sound["attempt"], sound["losses"], sound["deaths"]) == (2, 1, 0)
+        render(Scene("enhanced", song, config), tmp_path / "engine.mp4")
+        assert frames == pictures(tmp_path / "engine.mp4")
+        assert sound_of(tmp_path / "service.mp4") == sound_of(tmp_path / "engine.mp4")
 
     def test_killed_worker_loses_nothing_and_the_next_removes_its_folder(self, stack: Stack, tmp_path: Path) -> None:
         config = HEAVY | {"seed": 21, "duration": 3.0}

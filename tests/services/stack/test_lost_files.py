@@ -202,6 +202,23 @@ class TestRender:
         again = rendered(client, system)
         assert client.get(f"/download/{again}").status_code == 200
 
+    @pytest.mark.parametrize("how", [*DAMAGE, "changed"])
+    def test_makes_a_lost_sound_again(self, service: Service, client: httpx.Client, demo_song: Path, how: str) -> None:
+        song = client.post("/audio", files={"file": ("song.wav", demo_song.read_bytes())}).json()
+        system = create(client, seed=70 + [*DAMAGE, "changed"].index(how))
+        client.post(f"/systems/{system}/load-audio", params={"audio_path": song["audio_path"]})
+        first = rendered(client, system)
+        sound = client.get(f"/download/{first}").content
+        scene = scene_of(service, first)
+        (DAMAGE | {"changed": flip})[how](the_file(service, first, "segments/sound.zip"))
+        query(
+            service,
+            "DELETE FROM artefacts WHERE key IN (?, ?)",
+            *(f"scenes/{scene.name}/{name}" for name in ("video.mp4", "poster.png")),
+        )
+        again = rendered(client, system)
+        assert client.get(f"/download/{again}").content == sound
+
     def test_plans_again_where_plan_and_snapshots_are_lost(self, service: Service, client: httpx.Client) -> None:
         job = submit(client, create(client, seed=50, width=960, height=540, duration=20.0, particle_count=3000))
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 60)

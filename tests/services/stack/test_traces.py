@@ -108,7 +108,7 @@ def test_spans_lead_from_the_request_to_the_last_segment(traced: Stack, collecto
     assert {about(span)["motes.job"] for span in tasks} == {job}
     segments = [about(span) for span in tasks if span.name == "segment"]
     assert {each["motes.segment"] for each in segments} == {str(number) for number in range(len(segments))}
-    assert sorted({span.name for span in tasks}) == ["join", "plan", "segment"]
+    assert sorted({span.name for span in tasks}) == ["join", "plan", "segment", "sound"]
     assert len(segments) >= 2
     assert all(each["motes.seconds.rasterise"] > 0 and each["motes.attempt"] == "1" for each in segments)
     assert all(span.end_time_unix_nano > span.start_time_unix_nano for span in spans)

@@ -120,7 +120,8 @@ async def test_messages_are_signs_of_life_and_heartbeats_end_here() -> None:
         ({"config": {"width": 320, "height": 180, "fps": 30}}, "segment", 60, 0, 1),
         ({"config": {"fps": 60, "particle_count": 250_000}}, "plan", 0, 3600.0, 216_000 * 0.03),
         ({"config": {"fps": 60, "particle_count": 250_000}, "at": 3500.0}, "frame", 0, 0, 216_000 * 0.03),
-        ({"config": {"fps": "30000/1001"}, "audio": "a"}, "join", 0, 10_800.0, 600),
+        ({"config": {"fps": "30000/1001"}, "audio": "a"}, "sound", 0, 10_800.0, 600),
+        ({"config": {"fps": "30000/1001"}, "audio": "a"}, "join", 0, 10_800.0, 150),
         ({"audio": "a"}, "analysis", 0, 0, 200),
     ],
 )
