@@ -121,7 +121,7 @@ class TestWorkFolders:
         assert remove_dead_work_folders(tmp_path) == 20
         assert list(tmp_path.glob("another*")) == []
 
-    def test_a_zombie_is_dead(self, tmp_path: Path) -> None:
+    def test_a_zombie_is_dead(self) -> None:
         process = subprocess.Popen((sys.executable, "-c", ""))
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert work_folders._began(process.pid) is None
