@@ -169,14 +169,13 @@ async def test_messages_of_older_versions_are_sorted_in(sessions: Sessions) -> N
     }
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_claims_read_no_queue(sessions: Sessions) -> None:
-    """They find their way along indexes: no statement reads all that waits."""
+    """They find their way along indexes: no statement reads all that waits. Of PostgreSQL see test_rows_read."""
     await add(sessions, *(f"http://n{number}.example.com/" for number in range(30)), owner="mallory", count=10)
     asked: list[tuple[str, Any]] = []
     async with sessions() as session:
         connection = await session.connection()
-        if connection.dialect.name != "sqlite":
-            pytest.skip("PostgreSQL reads small tables whole")
         engine = connection.engine.sync_engine
         event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
         await FairClaims(sessions, lease=timedelta(hours=1)).claim(8)
