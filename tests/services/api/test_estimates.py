@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select
 
-from services.database.migrations import upgrade
 from services.database.models import JobRow, TaskRow, UsageRow
 from services.jobs.cost import RENDERED_SECOND
-from tests.services.api.world import SMALL, World, changed, served, song
-from tests.waiting import HANG
+from tests.services.api.world import SMALL, World, changed, song, world_of
 
 EIGHT_K = {"width": 7680, "height": 4320, "quality": "high"}
 CROWD = {"particle_count": 250_000, "width": 160, "height": 90, "duration": 3600.0}
@@ -22,16 +18,9 @@ CROWD = {"particle_count": 250_000, "width": 160, "height": 90, "duration": 3600
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("estimates")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", str(value))
+    with pytest.MonkeyPatch.context() as patch, world_of(tmp_path_factory.mktemp("estimates")) as world:
         patch.setattr("services.api.routes.previews._TIMEOUT", 0.1)  # there is no worker
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, {})
+        yield world
 
 
 def key(world: World, owner: str, *scopes: str, **limits: float) -> str:
