@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from services.database.models import JobRow, TaskRow, UsageRow
+from services.jobs.artefacts import Artefact, publish
 from services.jobs.cost import RENDERED_SECOND
+from services.storage.object_keys import result_key
 from tests.services.api.world import SMALL, World, changed, song, world_of
 
 EIGHT_K = {"width": 7680, "height": 4320, "quality": "high"}
@@ -161,9 +163,6 @@ def test_result_that_exists_is_free(world: World) -> None:
     assert world.call(who, "POST", f"/systems/{made}/render").status_code == 202
 
     async def complete(keys: object, sessions: Any) -> None:
-        from services.jobs.artefacts import Artefact, publish
-        from services.storage.object_keys import result_key
-
         async with sessions.begin() as session:
             job = (await session.scalars(select(JobRow).where(JobRow.owner == "kate"))).one()
             await session.execute(TaskRow.__table__.delete().where(TaskRow.job_id == job.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import subprocess
@@ -82,7 +83,6 @@ class TestPrivate:
             (tmp_path / name).chmod(0o777)
         with pytest.raises(MotesError, match="can be written to by other users"):
             Storage(f"file://{tmp_path}/storage")
-        import asyncio
 
         async def opened() -> None:
             async with LocalQueue.open(f"local://{tmp_path}/queue"):
