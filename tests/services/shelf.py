@@ -66,10 +66,13 @@ class Shelf:
             self.storage.delete([made.object])
         return counts
 
-    async def work(self) -> None:
-        """Whatever there is to do."""
+    async def work(self) -> list[Claim]:
+        """Whatever there is to do; what it was."""
+        done = []
         while (claim := await self.board.tasks.claim("worker")) is not None:
             await self.do(claim)
+            done.append(claim)
+        return done
 
     async def submit(self, owner: str = "alice", scene: str | None = None, **more: Any) -> str:
         scene_key = hashlib.sha256((scene or new_id()).encode()).hexdigest()

@@ -374,7 +374,9 @@ class TestRepair:
         assert (await board.job(lost)).expired_at is None
         assert await reopen(board.sessions, lost)
         assert (await board.job(deaf)).error == "its song is gone"
-        await shelf.work()
+        claims = await shelf.work()
+        # The segment that was finished stays.
+        assert [claim.kind for claim in claims if claim.job == begun] == ["plan", "segment", "segment", "join"]
         assert [await board.status(each) for each in (done, lost, begun)] == ["completed"] * 3
 
     async def test_reads_everything_if_deep(self, database: str, shelf: Shelf) -> None:
