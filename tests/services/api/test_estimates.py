@@ -130,6 +130,7 @@ def test_frame_is_charged_for_what_is_simulated_before_it_to_whoever_asks(world:
     assert world.call(reader, "GET", f"/systems/{made}/frame?t=3500").status_code == 503  # nobody makes it
     job, charged = row_of(world, "grace"), used(world, "grace")
     assert 200 < charged == job.price
+    assert job.priority == "high"
     assert job.cost > 10  # of turns, though those of high priority are sixteen times as cheap
     assert world.call(reader, "GET", f"/systems/{made}/frame?t=3500").status_code == 503  # the same job
     assert used(world, "grace") == charged

@@ -261,6 +261,13 @@ class TestBreaker:
                 "given up: the receiver answered nothing for 72 hours"
             }
 
+    async def test_pauses_are_never_longer_than_ten_minutes(self, sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            session.add(BreakerRow(owner="a", host="x:80", failures=THRESHOLD + 9, failed_at=db_now()))
+        async with sessions.begin() as session:
+            assert await circuit_breaker.note_failure(session, "a", "x:80")
+        assert await pause_of(sessions) == 600
+
     async def test_is_forgotten(self, sessions: Sessions) -> None:
         async with sessions.begin() as session:
             session.add(BreakerRow(owner="a", host="old:80", failures=9, failed_at=db_now(timedelta(days=-4))))
