@@ -116,7 +116,7 @@ class Place:
 
     def leftovers(self) -> list[Path]:
         """What lies in the folder for incomplete files."""
-        return [path for path in self.storage.scratch.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        return [path for path in self.storage.scratch.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
