@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 
+from services.database.clock import db_now
 from services.database.engine import open_database
-from services.database.models import TaskRow
+from services.database.models import LeaseRow, TaskRow
 from services.jobs import dispatcher
 from services.jobs.artefacts import FilesToDelete
 from services.jobs.dispatcher import Dispatcher
@@ -50,21 +53,20 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.jobs.local_queue._SILENT_AFTER", 0.5)
 
 
-def made(board: Board, queue: TaskQueue, name: str) -> Dispatcher:
+def made(board: Board, queue: TaskQueue, name: str, **options: Any) -> Dispatcher:
     tasks, turns = Tasks(board.sessions, lease=LEASE), Turns(board.sessions)
 
     async def delete(files: FilesToDelete) -> None:
         pass
 
-    return Dispatcher(
-        *(board.sessions, queue), worker=name, tasks=tasks, turns=turns, delete=delete, versions=[VERSION], lease=LEASE
-    )
+    options |= {"worker": name, "tasks": tasks, "turns": turns, "delete": delete, "versions": [VERSION], "lease": LEASE}
+    return Dispatcher(board.sessions, queue, **options)
 
 
 @asynccontextmanager
-async def running(board: Board, queue: TaskQueue, name: str = "one") -> AsyncIterator[Dispatcher]:
+async def running(board: Board, queue: TaskQueue, name: str = "one", **options: Any) -> AsyncIterator[Dispatcher]:
     """A worker that may dispatch; at the end it dies."""
-    each = made(board, queue, name)
+    each = made(board, queue, name, **options)
     task = asyncio.create_task(each.run())
     yield each
     task.cancel()
@@ -92,6 +94,34 @@ async def test_one_of_several_dispatches(board: Board, queue: TaskQueue) -> None
     async with running(board, queue, "one"), running(board, queue, "two"), running(board, queue, "three"):
         jobs = {await board.submit(fairness_key=str(number)) for number in range(5)}
         assert {(await taken(board, queue)).job for _ in jobs} == jobs
+
+
+async def test_who_loses_the_lease_stops_at_once_and_another_goes_on(board: Board, queue: TaskQueue) -> None:
+    """Retention and webhooks run beside the dispatcher, and nowhere else."""
+    beside = list[str]()
+
+    async def run(name: str) -> None:
+        beside.append(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            beside.remove(name)
+
+    async def give_lease_to(holder: str, seconds: float) -> None:
+        async with board.sessions.begin() as session:
+            await session.execute(update(LeaseRow).values(holder=holder, until=db_now(timedelta(seconds=seconds))))
+
+    async with (
+        running(board, queue, "one", beside=lambda: (run("one"),)),
+        running(board, queue, "two", beside=lambda: (run("two"),)),
+    ):
+        await eventually(lambda: beside)
+        await give_lease_to("another", 3600.0)
+        await eventually(lambda: not beside)
+        await queue.announce(None)
+        await give_lease_to("another", -1.0)
+        await eventually(lambda: beside)
+        assert len(beside) == 1
 
 
 async def test_leases_expire_joins_are_released_and_progress_is_told(board: Board, queue: TaskQueue) -> None:

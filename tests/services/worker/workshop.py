@@ -19,6 +19,7 @@ from services.jobs.tasks import Claim
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from services.worker.child_processes import Child, ForkServer
+from services.worker.memory_budget import MemoryBudget
 from services.worker.task_executor import TaskExecutor
 from tests.services.board import Board
 
@@ -39,6 +40,7 @@ class Workshop:
         self.board, self.storage = board, storage
         self.on_fork: Callable[[Child, Claim], None] = lambda child, claim: None
         self.claim: Claim | None = None
+        self.memory = MemoryBudget(10**12)
         folder = storage.scratch / "work"
         folder.mkdir()
         fork = cast("Callable[[], Awaitable[Child]]", fork_server.fork)
@@ -73,7 +75,9 @@ class Workshop:
         """Do the next task that may be done now; what it was."""
         self.claim = await self.board.tasks.claim("worker")
         if self.claim is not None:
-            await self.executor.execute(self.claim)
+            held = self.memory.take(self.claim.memory)
+            await self.executor.execute(self.claim, held)
+            held.release()
         return self.claim
 
     async def work(self) -> list[Claim]:
