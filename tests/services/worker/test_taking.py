@@ -26,6 +26,7 @@ class Work:
         self.error: Exception | None = None
 
     async def take(self, versions: object) -> tuple[str, int]:
+        await asyncio.sleep(0)
         self.taken += 1
         return str(self.taken), 1
 
@@ -58,10 +59,10 @@ def taking(work: Work, *, size: int) -> Iterator[asyncio.Task[None]]:
 async def test_no_more_is_taken_than_there_are_slots() -> None:
     work = Work()
     with taking(work, size=2):
-        await eventually(lambda: len(work.begun) == 2)
+        await eventually(lambda: len(work.begun) >= 2)
         assert work.taken == 2
         work.ends[0].set()
-        await eventually(lambda: len(work.begun) == 3)
+        await eventually(lambda: len(work.begun) >= 3)
         assert (work.taken, work.begun) == (3, [1, 2, 3])
 
 
