@@ -68,9 +68,11 @@ async def running(board: Board, queue: TaskQueue, name: str = "one", **options: 
     """A worker that may dispatch; at the end it dies."""
     each = made(board, queue, name, **options)
     task = asyncio.create_task(each.run())
-    yield each
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        yield each
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def taken(board: Board, queue: TaskQueue) -> Claim:
