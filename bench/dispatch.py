@@ -8,7 +8,7 @@ and claims, but sleeps instead of rendering. It prints
 
 - idle: statements on the database and commands on Redis a second, of 100 and 1 000 workers together,
 - begun: milliseconds from a submission until one of two idle workers has claimed it,
-- busy: milliseconds from ready to claimed while 70 % of the slots are busy with tasks of 3 s,
+- busy: milliseconds from ready to claimed while 70 % of the slots are busy with tasks of 3 s (``--task``),
 
 and exits with 1 if a goal is missed.
 """
@@ -44,7 +44,7 @@ from services.jobs.tasks import Claim, Tasks
 from services.jobs.turns import Turns
 
 VERSION = "0" * VERSION_LENGTH
-TASK, BUSY, SLOTS_EACH = 3.0, 0.7, 10  # seconds of a task, share of slots that are busy, slots of a worker
+BUSY, SLOTS_EACH = 0.7, 10  # share of slots that are busy, slots of a worker
 RENEW_EVERY = 1.0
 STATEMENTS, COMMANDS, BEGUN, CLAIMED = 5.0, 1000.0, 100.0, 500.0  # goals: a second, a second, ms, ms at p99
 
@@ -55,6 +55,7 @@ class Bench:
 
     sessions: Sessions
     redis: str
+    task: float  # seconds of a task
     statements: int = 0
     ready: dict[str, float] = field(default_factory=dict)  # by task: when it became ready
     waited: list[float] = field(default_factory=list)  # seconds from ready to claimed
@@ -97,14 +98,20 @@ class Bench:
                     lease=15,
                 ).run()
             )
-            free = asyncio.Semaphore(slots)
+            free, held = asyncio.Semaphore(slots), dict[str, tuple[Claim, float]]()
+            group.create_task(self._renew(tasks, held))
             while True:
                 await free.acquire()
                 offered = await queue.take([VERSION])
-                group.create_task(self._work(tasks, queue, name, offered, free.release))
+                group.create_task(self._work(tasks, name, offered, held, free.release))
 
     async def _work(
-        self, tasks: Tasks, queue: Queue, name: str, offered: tuple[str, int] | None, release: Callable[[], None]
+        self,
+        tasks: Tasks,
+        name: str,
+        offered: tuple[str, int] | None,
+        held: dict[str, tuple[Claim, float]],
+        release: Callable[[], None],
     ) -> None:
         try:
             claim = await tasks.claim(name, offered)
@@ -113,16 +120,21 @@ class Bench:
             if claim.attempt == 1:
                 self.waited.append(time.perf_counter() - self.ready[claim.task])
             self.claimed.set()
-            end = time.perf_counter() + (TASK if claim.kind == "segment" else 0.0)
-            while (left := end - time.perf_counter()) > 0:
-                await asyncio.sleep(min(left, RENEW_EVERY))
-                await tasks.renew(claim, int(100 * (1 - left / TASK)))
+            held[claim.task] = claim, time.perf_counter()
+            await asyncio.sleep(self.task if claim.kind == "segment" else 0.0)
+            del held[claim.task]
             await self._finish(tasks, claim)
             self.done += 1
         except Exception as error:
             print(f"a worker failed: {error}", file=sys.stderr)
         finally:
             release()
+
+    async def _renew(self, tasks: Tasks, held: dict[str, tuple[Claim, float]]) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            at = time.perf_counter()
+            await tasks.renew([(claim, int(100 * (at - began) / self.task)) for claim, began in held.values()])
 
     async def _finish(self, tasks: Tasks, claim: Claim) -> None:
         await tasks.finish(claim)
@@ -167,12 +179,12 @@ async def _keep(files: FilesToDelete) -> None:
 
 
 @asynccontextmanager
-async def opened(folder: Path, redis: str) -> AsyncIterator[Bench]:
+async def opened(folder: Path, redis: str, task: float) -> AsyncIterator[Bench]:
     """A bench on the database that the environment names, or else on SQLite."""
     url = os.environ.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{folder / 'motes.db'}"
     await upgrade(url)
     engine, sessions = open_database(url, pool=20)
-    bench = Bench(sessions, redis)
+    bench = Bench(sessions, redis, task)
 
     def count(_: object, cursor: object, statement: str, *rest: object) -> None:
         bench.statements += not statement.startswith("BEGIN")  # which only SQLite is told by a statement
@@ -211,8 +223,8 @@ async def begun(bench: Bench, rounds: int, *, settle: float) -> list[float]:
 
 async def busy(bench: Bench, slots: int, *, settle: float, seconds: float) -> list[float]:
     """Milliseconds from ready to claimed, while so many slots are busy for most of the time."""
-    rate = BUSY * slots / TASK
-    number, before = int(rate * (seconds + TASK)), bench.done
+    rate = BUSY * slots / bench.task
+    number, before = int(rate * (seconds + bench.task)), bench.done
     ids = await bench.insert(1 + number // 50, jobs=50)
     async with bench.workers(max(1, slots // SLOTS_EACH), over=settle / 2, slots=min(slots, SLOTS_EACH)) as queue:
         await asyncio.sleep(settle)
@@ -222,7 +234,7 @@ async def busy(bench: Bench, slots: int, *, settle: float, seconds: float) -> li
             if due > given:
                 await bench.make_ready(queue, ids[given:due])
                 given = due
-            if time.perf_counter() - began < TASK:
+            if time.perf_counter() - began < bench.task:
                 bench.waited.clear()  # until as many are busy as should be
             await asyncio.sleep(0.05)
         await bench.until_done(before + number)
@@ -252,7 +264,7 @@ async def measure(arguments: argparse.Namespace) -> bool:
 
         while not server.flush():
             await asyncio.sleep(0.05)
-        async with opened(Path(top), server.url) as bench:
+        async with opened(Path(top), server.url, arguments.task) as bench:
             for number in arguments.idle:
                 statements, asked = await idle(
                     bench, commands, number, settle=arguments.settle, seconds=arguments.seconds
@@ -273,6 +285,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idle", type=int, nargs="*", default=[100, 1000], help="numbers of idle workers")
     parser.add_argument("--slots", type=int, default=1000, help="0: do not measure busy ones")
+    parser.add_argument("--task", type=float, default=3.0, help="seconds of a task")
     parser.add_argument("--rounds", type=int, default=30, help="0: do not measure how soon work begins")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--settle", type=float, default=12.0, help="seconds until one worker dispatches")

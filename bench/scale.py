@@ -144,9 +144,10 @@ async def fill(url: str, jobs: int, version: str) -> None:
             await connection.exec_driver_sql(each)
         await connection.commit()
     await recount(sessions)
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.exec_driver_sql("VACUUM ANALYZE" if postgresql else "ANALYZE")
+    if postgresql:  # which it does by itself in time; SQLite has no statistics unless it is asked
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql("VACUUM ANALYZE")
     await engine.dispose()
 
 

@@ -336,7 +336,7 @@ class TaskRow(Base):
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
         _partial_index("tasks_ready_by_turn", "version", "turn", "id", where="status = 'ready'"),
-        _partial_index("tasks_ready_by_age", "version", "id", where="status = 'ready'"),
+        _partial_index("tasks_ready_by_age", "status", "version", "id", where="status = 'ready'"),
         _partial_index("tasks_offered", "status", "turn", "id", where="status = 'ready' AND queued_at IS NOT NULL"),
         _partial_index("tasks_running", "lease_until", where="status = 'running'"),
     )

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, case, delete, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -52,6 +52,8 @@ MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
+_IDENTITY = tuple_(TaskRow.id, TaskRow.attempt)
+_OTHER = aliased(TaskRow)  # made once, as that takes milliseconds
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
 _WITHDRAWN = {"status": "ready", "worker": None, "queued_at": None, "lease_until": None}
 _REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
@@ -140,9 +142,8 @@ class Tasks:
             row = await self._take(session, worker, and_(exact, TaskRow.queued_at.is_not(None)))
             if row is not None:
                 return row
-        other = aliased(TaskRow)
-        best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
-        best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
+        best = select(_OTHER.id).where(*self._claimable(_OTHER, memory), _OTHER.queued_at.is_not(None))
+        best = best.order_by(_OTHER.virtual_time, _OTHER.id).limit(1).with_for_update(skip_locked=True, of=_OTHER)
         return await self._take(session, worker, TaskRow.id == best.scalar_subquery())
 
     async def _take(self, session: AsyncSession, worker: str, which: Any) -> Any:
@@ -152,14 +153,24 @@ class Tasks:
         about = TaskRow.id, TaskRow.job_id, TaskRow.attempt, TaskRow.kind, TaskRow.number
         return (await session.execute(taken.returning(*about, TaskRow.frames, TaskRow.memory))).first()
 
-    async def renew(self, claim: Claim, done: int) -> bool:
-        """Extend the lease and record progress; False if the claim was lost or the job is over.
+    async def renew(self, held: Sequence[tuple[Claim, int]]) -> list[Claim]:
+        """Extend the leases of claims and record their progress, all in one statement.
 
-        ``done`` is in frames for a segment, otherwise in percent. Only the task's own row is written: others add up.
+        Returns those that were lost or whose jobs are over. Progress is in frames for a segment, otherwise in percent.
+        Only the tasks' own rows are written: others add up.
         """
+        if not held:
+            return []
+        ids = [(claim.task, claim.attempt) for claim, _ in held]
+        mine = select(TaskRow.id).where(TaskRow.id.in_([task for task, _ in ids]), _IDENTITY.in_(ids))
+        mine = mine.where(task_status_is("running"), is_open(TaskRow.job_id))
+        mine = mine.order_by(TaskRow.id).with_for_update(of=TaskRow)  # as others lock them, so that none waits for ever
+        done = case({claim.task: done for claim, done in held}, value=TaskRow.id)
+        kept = update(TaskRow).where(TaskRow.id.in_(mine), task_status_is("running"), _IDENTITY.in_(ids))
+        kept = kept.values(lease_until=db_now(self._lease), done=done).returning(TaskRow.id, TaskRow.attempt)
         async with self._sessions.begin() as session:
-            kept = _fenced_update(claim).where(is_open(claim.job))
-            return changed(await session.execute(kept.values(lease_until=db_now(self._lease), done=done)))
+            found = {tuple(row) for row in await session.execute(kept)}
+        return [claim for claim, _ in held if (claim.task, claim.attempt) not in found]
 
     async def record_plan(
         self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
@@ -374,7 +385,8 @@ class Tasks:
 
 async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
     """Requeue running tasks; a task that was lost too often fails its job."""
-    taken = update(TaskRow).where(which).values(**_REQUEUED, losses=TaskRow.losses + 1)
+    some = select(TaskRow.id).where(which).order_by(TaskRow.id).with_for_update()  # in the order of renewals
+    taken = update(TaskRow).where(TaskRow.id.in_(some), which).values(**_REQUEUED, losses=TaskRow.losses + 1)
     rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
     on_commit(session, partial(metrics.leases_lost, reason, len(rows)))
     for losses, job_id in rows:

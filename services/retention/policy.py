@@ -294,7 +294,7 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
     for kind, which, bytes_of in (
         ("video", _is_video(), whole),
         # by their jobs, of which there are few, as no key tells one from a video
-        ("preview", and_(ArtefactRow.key.in_(of_preview), _is_preview()), whole),
+        ("preview", and_(ArtefactRow.key.in_(of_preview), ~_of_video()), whole),
         *((kind, _is_result(kind), ArtefactRow.size) for kind in SINGLE_TASK_KINDS),
     ):
         if (limit := limits[kind]) is not None:

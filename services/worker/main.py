@@ -111,6 +111,7 @@ class Worker:
                 loops = Loops(on_end=stop.set)
                 loops.start("dispatching", self._dispatch(stop))
                 loops.start("taking", self._take())
+                loops.start("renewing", self._executor.renew_leases())
                 loops.start("clock", SkewCheck(self._sessions).run())
                 loops.start("metrics", exporting())
                 await stop.wait()

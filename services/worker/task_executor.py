@@ -46,7 +46,7 @@ _DELETE_TIMEOUT = 60.0  # seconds
 _RENEW_EVERY = 1.0  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
-@dataclass
+@dataclass(eq=False)
 class _Attempt:
     """A claim, its child process, and the progress: frames of a segment, otherwise percent."""
 
@@ -77,6 +77,7 @@ class TaskExecutor:
         self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
         self._deleter = Deleter(sessions, storage)
         self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify
+        self._attempts: list[_Attempt] = []
 
     async def execute(self, claim: Claim, memory: Held | None = None) -> None:
         """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced.
@@ -128,7 +129,8 @@ class TaskExecutor:
             check_scene(self._settings, claim.scene["config"])
         attempt = _Attempt(claim, Watchdog(stall=self._settings.stall_seconds, deadline=_deadline(claim)))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        beside = [asyncio.create_task(each) for each in (self._renew_lease(attempt), self._watch(attempt))]
+        watching = asyncio.create_task(self._watch(attempt))
+        self._attempts.append(attempt)
         try:
             kept = self._fork_server.idle_child() if claim.kind == "segment" else None
             attempt.child = kept or await self._fork_server.fork()
@@ -143,8 +145,8 @@ class TaskExecutor:
                 await self._tasks.requeue(claim, died=f"killed: {attempt.verdict.reason}")
             return False
         finally:
-            for task in beside:
-                task.cancel()
+            self._attempts.remove(attempt)
+            watching.cancel()
             if attempt.child is not None:
                 if claim.kind == "segment" and attempt.child.done:
                     self._fork_server.keep_idle(attempt.child)
@@ -307,17 +309,20 @@ class TaskExecutor:
             attempt.child.kill()
             return
 
-    async def _renew_lease(self, attempt: _Attempt) -> None:
-        """Keep renewing the lease while the child works; kill it once the claim is lost or the job is over."""
+    async def renew_leases(self) -> None:
+        """Keep renewing the leases while children work; kill those whose claim is lost or whose job is over."""
         while True:
             await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
-            if attempt.verdict is not None:
-                return
             try:
-                if not await self._tasks.renew(attempt.claim, attempt.done) and attempt.child is not None:
-                    attempt.child.kill()
+                lost = await self._tasks.renew(
+                    [(attempt.claim, attempt.done) for attempt in self._attempts if attempt.verdict is None]
+                )
             except Exception:
-                _log.exception("renewing a lease failed; it will be tried again")
+                _log.exception("renewing leases failed; it will be tried again")
+                continue
+            for attempt in self._attempts:
+                if attempt.claim in lost and attempt.child is not None:
+                    attempt.child.kill()
 
 
 def _deadline(claim: Claim) -> float:

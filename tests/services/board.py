@@ -62,6 +62,10 @@ class Board:
         self.tasks = DispatchedTasks(self.sessions, lease=LEASE, versions=self.versions)
         self.turns, self.progress = self.tasks.turns, Progress(self.sessions)
 
+    async def renew(self, claim: Claim, done: int) -> bool:
+        """Renew a claim; whether it was still held."""
+        return await self.tasks.renew([(claim, done)]) == []
+
     async def submit(self, fairness_key: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
         values: dict[str, Any] = {

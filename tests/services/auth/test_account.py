@@ -187,7 +187,7 @@ class Walk:
 
     async def renew(self) -> None:
         if self.claims:
-            await self.board.tasks.renew(self.dice.choice(self.claims), self.dice.randrange(5))
+            await self.board.renew(self.dice.choice(self.claims), self.dice.randrange(5))
 
     async def settle(self) -> None:
         """A plan finds that the video is shorter than it might have been."""

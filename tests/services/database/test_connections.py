@@ -94,7 +94,7 @@ async def test_as_many_workers_as_the_server_has_connections(url: str) -> None:
             if claim is None:
                 await asyncio.sleep(0.5)
                 continue
-            assert await tasks.renew(claim, 1)
+            assert await tasks.renew([(claim, 1)]) == []
             assert await tasks.fail(claim, "done")
             left.discard(claim.job)
 

@@ -131,7 +131,7 @@ async def test_leases_expire_joins_are_released_and_progress_is_told(board: Boar
     await board.do(await board.take())
     claims = [await board.take() for _ in FRAMES]
     async with running(board, queue):
-        assert await board.tasks.renew(claims[0], 7)
+        assert await board.renew(claims[0], 7)
 
         async def is_told() -> bool:
             return (await board.job(job)).frames_done == 7

@@ -154,7 +154,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), done=st.integers(0, 5))
     def renew(self, data: st.DataObject, done: int) -> None:
-        self.run(self.board.tasks.renew(data.draw(st.sampled_from(self.claims)), done))
+        self.run(self.board.renew(data.draw(st.sampled_from(self.claims)), done))
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), why=st.sampled_from([{}, {"died": "killed"}, {"wait": "full"}, {"wrong": "odd"}]))
@@ -242,7 +242,7 @@ async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None
                 await board.tasks.expire_leases()
                 await board.do(claim)
             else:
-                await board.tasks.renew(claim, 3)
+                await board.renew(claim, 3)
                 await board.do(claim)
 
     async def client() -> None:

@@ -99,7 +99,7 @@ async def test_adopted_job_is_replanned_and_rendered_by_one_version(sides: Sides
     assert {made.key for made in gone.artefacts} == {segment_key(OLD_1, begun.number)}
     assert gone.folders == (plan_folder(OLD_1, begun.plan or ""),)
     assert (await sides.new.job(job)).progress == 0
-    assert not await sides.old.tasks.renew(late, 5)
+    assert not await sides.old.renew(late, 5)
     done = await sides.new.work()
     assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
     assert {claim.scene_key for claim in done} == {NEW_1}
@@ -137,7 +137,7 @@ async def test_concurrent_adoption_happens_once(sides: Sides) -> None:
     assert [task.kind for task in await sides.new.tasks_of(job)] == ["plan"]
     claim = await sides.new.take()
     assert await sides.new.jobs.replan(row, row.scene, NEW_1) is None
-    assert await sides.new.tasks.renew(claim, 1), "who came late took it from who works on it"
+    assert await sides.new.renew(claim, 1), "who came late took it from who works on it"
 
 
 async def test_finished_job_is_not_adopted(sides: Sides) -> None:

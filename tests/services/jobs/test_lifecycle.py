@@ -37,7 +37,7 @@ class TestRendered:
         job = await board.submit()
         while (claim := await board.tasks.claim("worker")) is not None:
             for done in range(0, 5, 2):
-                assert await board.tasks.renew(claim, done)
+                assert await board.renew(claim, done)
             await board.do(claim)
         await board.jobs.cancel(job)
         told = await board.events(job)
@@ -213,7 +213,7 @@ class TestRendered:
             await board.do(plan)
         segments = {claim.job: claim for claim in [await board.take() for _ in range(2 * len(FRAMES))]}
         for claim in segments.values():
-            assert await board.tasks.renew(claim, 5)
+            assert await board.renew(claim, 5)
         async with board.sessions.begin() as session:
             await session.execute(select(JobRow.id).where(JobRow.id == locked).with_for_update())
             await asyncio.wait_for(board.progress.add_up(), HANG)
@@ -230,7 +230,7 @@ class TestCancelled:
         assert await board.jobs.cancel(job)
         assert not await board.jobs.cancel(job)
         if claim is not None:
-            assert not await board.tasks.renew(claim, 1), "whoever works on it must be told to stop"
+            assert not await board.renew(claim, 1), "whoever works on it must be told to stop"
             assert not (claim.kind == "join" and await board.do(claim)), "it was completed after it was cancelled"
             await board.tasks.requeue(claim, died="killed")
         assert await board.work() == []
@@ -263,7 +263,7 @@ class TestCancelled:
                 board.tasks.claim("other"),
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
-                board.tasks.renew(claim, 5),
+                board.renew(claim, 5),
                 board.turns.next(),
                 board.tasks.expire_leases(),
             )
@@ -358,7 +358,7 @@ class TestRetried:
         stale = await board.until("segment")
         await board.jobs.cancel(job)
         assert await board.jobs.retry(job)
-        assert not await board.tasks.renew(stale, 5)
+        assert not await board.renew(stale, 5)
         assert not await board.do(stale)
         await board.tasks.requeue(stale, died="killed")
         await board.work()
@@ -388,7 +388,7 @@ class TestDeleted:
         assert {made.key: made.object for made in gone.artefacts} == board.made
         assert gone.folders == (plan_folder(padded("scene"), plan),)
         if claim is not None:
-            assert not await board.tasks.renew(claim, 1)
+            assert not await board.renew(claim, 1)
             board.made.clear()
             assert not await board.do(claim), "its file would stay for ever"
             await board.tasks.requeue(claim, died="killed")
@@ -425,7 +425,7 @@ class TestDeleted:
             other = await board.take("other")
             await together(
                 board.do(claim),
-                board.tasks.renew(other, 5),
+                board.renew(other, 5),
                 board.jobs.delete(job),
                 board.tasks.claim("third"),
                 board.tasks.requeue(other, died="killed"),

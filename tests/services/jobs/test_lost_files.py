@@ -174,7 +174,7 @@ class TestRenderAgain:
         assert await render_again(board.sessions, join, [1], gone)
         row = await board.job(job)
         assert (row.stage, row.frames_done) == ("rendering", FRAMES[0] + FRAMES[2])
-        assert not await board.tasks.renew(join, 50), "the join is given back"
+        assert not await board.renew(join, 50), "the join is given back"
         claims = await board.work()
         assert [(claim.kind, claim.number, claim.attempt) for claim in claims] == [("segment", 1, 2), ("join", 0, 2)]
         assert await board.status(job) == "completed"

@@ -147,7 +147,7 @@ class TestEnded:
         assert not await board.jobs.cancel(job)
         assert await statuses(board, job) == {"main": "completed", "tall": "cancelled", "square": "cancelled"}
         assert [(await part(board, job, name)).status for name in ("tall", "square")] == ["cancelled"] * 2
-        assert not await board.tasks.renew(claim, 1)
+        assert not await board.renew(claim, 1)
         assert await board.tasks.claim("worker") is None
 
     async def test_an_output_that_fails_fails_the_job_and_stops_the_others(self, board: Board) -> None:
@@ -166,7 +166,7 @@ class TestEnded:
         claim = await board.take()
         async with board.sessions.begin() as session:
             (await session.get_one(JobRow, job)).status = "cancelled"  # and its process died just then
-        assert not await board.tasks.renew(claim, 1)
+        assert not await board.renew(claim, 1)
         await board.tasks.requeue(claim)
         assert await board.tasks.claim("worker") is None
         assert await board.jobs.end_left_parts() == 2

@@ -49,7 +49,7 @@ async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: 
         answers = await together(
             *(board.tasks.finish(claim, made_by(claim)) for claim in stale[part]),
             *(board.tasks.finish(claim, made_by(claim)) for claim in fresh[part]),
-            *(board.tasks.renew(claim, 1) for claim in stale[part]),
+            *(board.renew(claim, 1) for claim in stale[part]),
             seed=first,
         )
         assert answers == [False] * 5 + [True] * 5 + [False] * 5
@@ -69,7 +69,7 @@ class TestLease:
         for _ in range(5):
             clock.step(seconds=LEASE - 1)
             assert await board.tasks.expire_leases() == 0
-            assert await board.tasks.renew(claim, 10)
+            assert await board.renew(claim, 10)
         assert await board.tasks.claim("other") is None
 
     async def test_expired_lease_is_requeued_at_once(self, board: Board, clock: Clock) -> None:
@@ -89,7 +89,7 @@ class TestLease:
         await board.tasks.expire_leases()
         before = [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)]
         told = await board.events(job)
-        assert not await board.tasks.renew(stale, 1)
+        assert not await board.renew(stale, 1)
         await board.tasks.record_plan(stale, [1, 2, 3])
         assert not await board.tasks.finish(stale, made_by(stale))
         assert not await board.tasks.fail(stale, "broken")
@@ -110,7 +110,7 @@ class TestLease:
         claim = await board.until("segment")
         assert await board.tasks.finish(claim, made_by(claim))
         assert not await board.tasks.finish(claim, made_by(claim))
-        assert not await board.tasks.renew(claim, 1)
+        assert not await board.renew(claim, 1)
         assert not await board.tasks.requeue(claim)
         assert not await board.tasks.fail(claim, "too late")
         await board.tasks.release_join(job)
@@ -146,8 +146,8 @@ class TestLease:
         assert await board.tasks.reclaim("machine:1") == 1
         again = await board.take("machine:1")
         assert (again.task, again.attempt) == (mine.task, 2)
-        assert not await board.tasks.renew(mine, 1)
-        assert await board.tasks.renew(theirs, 1)
+        assert not await board.renew(mine, 1)
+        assert await board.renew(theirs, 1)
 
     async def test_concurrent_expiry_requeues_each_task_once(self, board: Board, clock: Clock) -> None:
         for number in range(20):
@@ -189,7 +189,7 @@ class TestClock:
         await board.submit()
         claim = await board.take()
         clock.step(hours=-24)
-        assert await board.tasks.renew(claim, 1)  # twice a second
+        assert await board.renew(claim, 1)  # twice a second
         assert await board.tasks.expire_leases() == 0
 
     async def test_clock_set_forward_costs_an_attempt_but_no_job(self, board: Board, clock: Clock) -> None:
@@ -197,7 +197,7 @@ class TestClock:
         claim = await board.take()
         clock.step(hours=24)
         assert await board.tasks.expire_leases() == 1
-        assert not await board.tasks.renew(claim, 1)
+        assert not await board.renew(claim, 1)
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -278,7 +278,7 @@ async def test_cancelled_changes_leave_no_locks(board: Board) -> None:
 
     async def cancel_again_and_again() -> None:
         for _ in range(100):
-            changes = (board.tasks.renew(chance.choice(claims), chance.randrange(100)), board.tasks.expire_leases())
+            changes = (board.renew(chance.choice(claims), chance.randrange(100)), board.tasks.expire_leases())
             changing = [asyncio.create_task(change) for change in changes]
             await asyncio.sleep(chance.uniform(0, 0.02))
             for task in changing:
@@ -286,7 +286,7 @@ async def test_cancelled_changes_leave_no_locks(board: Board) -> None:
             await asyncio.gather(*changing, return_exceptions=True)
 
     await asyncio.gather(*(cancel_again_and_again() for _ in range(3)))
-    assert await asyncio.wait_for(board.tasks.renew(claims[0], 50), HANG)
+    assert await asyncio.wait_for(board.renew(claims[0], 50), HANG)
 
 
 async def test_track_longer_than_the_default_one_was_not_admitted(board: Board) -> None:

@@ -31,7 +31,7 @@ async def test_many_workers_take_no_lease_of_each_other(board: Board, clocks: fl
     while (claim := await board.tasks.claim("worker")) is not None:
         for _ in range(MAX_LOSSES // 4):
             assert [await other.expire_leases() for other in others] == [0] * 5
-            assert await board.tasks.renew(claim, 1)
+            assert await board.renew(claim, 1)
         await board.do(claim)
     assert await board.status(job) == "completed"
     assert {(task.attempt, task.losses) for task in await board.tasks_of(job)} == {(1, 0)}
@@ -81,5 +81,5 @@ async def test_restarted_worker_takes_back_what_its_own_identity_held_only(board
     first, second = await board.take("host:1:aaaa"), await board.take("host:1:bbbb")
     assert await board.tasks.reclaim("host:1:cccc") == 0
     assert await board.tasks.reclaim("host:1:aaaa") == 1
-    assert not await board.tasks.renew(first, 1)
-    assert await board.tasks.renew(second, 1)
+    assert not await board.renew(first, 1)
+    assert await board.renew(second, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,10 @@ async def test_lease_is_not_renewed_once_a_child_hangs(shop: Workshop, monkeypat
     renewed: list[float] = []
     renew = shop.board.tasks.renew
 
-    async def counted(claim: Claim, done: int) -> bool:
-        renewed.append(asyncio.get_running_loop().time())
-        return await renew(claim, done)
+    async def counted(held: Sequence[tuple[Claim, int]]) -> list[Claim]:
+        if held:
+            renewed.append(asyncio.get_running_loop().time())
+        return await renew(held)
 
     monkeypatch.setattr(shop.board.tasks, "renew", counted)
     stopped: list[Child] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -75,8 +76,9 @@ class Workshop:
         """Do the next task that may be done now; what it was."""
         self.claim = await self.board.tasks.claim("worker")
         if self.claim is not None:
-            held = self.memory.take(self.claim.memory)
+            held, renewing = self.memory.take(self.claim.memory), asyncio.create_task(self.executor.renew_leases())
             await self.executor.execute(self.claim, held)
+            renewing.cancel()
             held.release()
         return self.claim
 

@@ -17,8 +17,8 @@ _OFFERED = sa.text("status = 'ready' AND queued_at IS NOT NULL")
 def upgrade() -> None:
     for name, columns, which in (
         ("tasks_ready_by_turn", ["version", "turn", "id"], _READY),
-        ("tasks_ready_by_age", ["version", "id"], _READY),
-        # The status, which is always the same, lets SQLite prefer it to tasks_by_turn.
+        # The status, which is always the same, lets SQLite prefer these to tasks_by_turn.
+        ("tasks_ready_by_age", ["status", "version", "id"], _READY),
         ("tasks_offered", ["status", "turn", "id"], _OFFERED),
         ("tasks_running", ["lease_until"], _RUNNING),
     ):
