@@ -111,7 +111,7 @@ async def test_tarpit_of_many_names_delays_nobody_else(sessions: Sessions, tmp_p
     with Tarpit() as tarpit, receiver() as quick:
         await add(sessions, *(f"http://n{number}.example.com:{tarpit.port}/" for number in range(300)), owner="mallory")
         async with delivering(sessions, tmp_path, count=2, resolve=everywhere):
-            await eventually(lambda: tarpit.taken == PER_OWNER)
+            await eventually(lambda: tarpit.taken >= PER_OWNER, why=lambda: tarpit.taken)
             await all_delivered(sessions, await add(sessions, quick.url, owner="alice", count=5))
             assert (tarpit.open, tarpit.taken) == (PER_OWNER, PER_OWNER)
 
@@ -121,7 +121,7 @@ async def test_host_that_several_owners_use_has_a_limit(sessions: Sessions, tmp_
         for owner in ("mallory", "mary", "moll", "mia"):
             await add(sessions, tarpit.url, owner=owner, count=20)
         async with delivering(sessions, tmp_path, count=3):
-            await eventually(lambda: tarpit.taken == PER_HOST)
+            await eventually(lambda: tarpit.taken >= PER_HOST, why=lambda: tarpit.taken)
             await all_delivered(sessions, await add(sessions, quick.url, owner="mia", count=5))
             assert tarpit.taken == PER_HOST
         async with sessions() as session:
