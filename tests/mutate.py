@@ -127,7 +127,7 @@ MUTATIONS = [
         LIFECYCLE,
     ),
     Mutation("tasks: a plan noted twice has its segments twice", TASKS, "if number not in known:", "if True:", LEASES),
-    Mutation("tasks: any task is taken for one that is offered", TASKS, ", other.queued_at.is_not(None))", ")", LEASES),
+    Mutation("tasks: any task is taken for one that is offered", TASKS, ", _OTHER.queued_at.is_not(None))", ")", LEASES),
     # Turns
     Mutation(
         "turns: the oldest is never first", CHOICE, "while self._since_oldest >= OLDEST_EVERY:", "while False:", TURNS
