@@ -75,7 +75,7 @@ class ServiceSettings(BaseSettings):
     limit_open_uploads: int = Field(default=20, ge=0, description="resumable uploads of an owner that are not complete")
     limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that no worker has started")
     limit_rendered_seconds_per_day: int = Field(
-        default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
+        default=36_000, ge=0, description="seconds of usual video, or as much other work, for an owner per day (UTC)"
     )
     limit_running_tasks: int = Field(
         default=0, ge=0, description="tasks of an owner that workers do at a time; 0: no limit"
@@ -83,7 +83,7 @@ class ServiceSettings(BaseSettings):
     limit_stored_bytes: int = Field(
         default=50_000_000_000,
         ge=0,
-        description="bytes of what is stored of an owner: songs, assets, results, systems …",
+        description="bytes of everything that is stored of an owner: songs, assets, results, systems …",
     )
     limit_systems: int = Field(default=10_000, ge=0, description="systems of an owner")
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")

@@ -32,6 +32,7 @@ ACCOUNT, ACCOUNTS = "services/auth/account.py", "tests/services/auth/test_accoun
 SLOTS, SLOT_TESTS = "services/jobs/slots.py", "tests/services/jobs/test_slots.py -k sqlite"
 FAIR, TURNS = "services/jobs/fair_scheduler.py", "tests/services/jobs/test_fair_scheduler.py -k sqlite"
 CHOICE = "services/jobs/turns.py"
+ROOM, CLAIMS = "services/worker/claims.py", "tests/services/worker/test_claims.py -k sqlite"
 PLAN, CUTS = "ecs_core/rendering/plan.py", "tests/ecs_core/rendering/test_plan.py"
 SEGMENT, FRAMES = "ecs_core/rendering/segment.py", "tests/ecs_core/rendering/test_same_frames.py"
 WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
@@ -127,7 +128,11 @@ MUTATIONS = [
         LIFECYCLE,
     ),
     Mutation("tasks: a plan noted twice has its segments twice", TASKS, "if number not in known:", "if True:", LEASES),
-    Mutation("tasks: any task is taken for one that is offered", TASKS, ", _OTHER.queued_at.is_not(None))", ")", LEASES),
+    Mutation("tasks: any task is taken for one that is offered", TASKS, "task.queued_at.is_not(None), ", "", LEASES),
+    # Room
+    Mutation(
+        "room: nobody ever waits for it", ROOM, "is not None and await self._wait_for_room", "is None and not", CLAIMS
+    ),
     # Turns
     Mutation(
         "turns: the oldest is never first", CHOICE, "while self._since_oldest >= OLDEST_EVERY:", "while False:", TURNS

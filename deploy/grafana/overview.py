@@ -121,8 +121,8 @@ def overview() -> Dashboard:
                 ),
                 lines(
                     "Webhooks pending",
-                    "Some wait for hours: each is tried up to eight times over 31 hours.",
-                    {"pending": "max(motes_webhooks_pending)"},
+                    "Some wait for hours: each is tried up to eight times over 31 hours. And silent receivers.",
+                    {"pending": "max(motes_webhooks_pending)", "silent": "max(motes_webhook_breakers_open)"},
                     span=8,
                 ),
                 lines(

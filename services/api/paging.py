@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import HTTPException, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 
 from services.api.dependencies import Service
 
@@ -52,14 +52,19 @@ def wanted_fields(text: str | None, model: type[BaseModel]) -> frozenset[str]:
 
 
 async def paged_response(
-    service: Service, request: Request, rows: Select[Any], table: Any, show: Show, *, limit: int, cursor: str | None
+    service: Service, request: Request, table: Any, *queries: Select[Any], show: Show, limit: int, cursor: str | None
 ) -> Response:
-    """A page of rows of a table as JSON, each item made by ``show``; its ``Link`` header leads to the next page."""
+    """A page of rows of a table as JSON, each item made by ``show``; its ``Link`` header leads to the next page.
+
+    The rows are those of all ``queries``, none of which returns one that another does: each can have an index of its
+    own, where one query for all of them would read everything that is newer.
+    """
     after = None if cursor is None else _read(cursor)
     items, size, more, batch = list[bytes](), 0, True, _FIRST_BATCH
     while more and len(items) < limit and batch:
         batch = min(batch, limit - len(items))
-        found = await _batch(service, rows if after is None else rows.where(_after(table, *after)), table, batch + 1)
+        rest = queries if after is None else [each.where(_after(table, *after)) for each in queries]
+        found = await _batch(service, newest(table, rest, batch + 1))
         more = len(found) > batch
         shown = await show(found[:batch])
         for row, item in zip(found, shown, strict=False):
@@ -74,12 +79,21 @@ async def paged_response(
     return Response(b"[%s]" % b",".join(items), headers=headers, media_type="application/json")
 
 
-async def _batch(service: Service, rows: Select[Any], table: Any, limit: int) -> Sequence[Any]:
-    """The first rows. An owner never has all connections, as these wait for a turn to be decoded, too."""
+def newest(table: Any, queries: Sequence[Select[Any]], limit: int) -> Select[Any]:
+    """The newest rows of all queries, in one statement that reads no more than as many of each."""
+    each_newest = [each.order_by(table.created_at.desc(), table.id.desc()).limit(limit) for each in queries]
+    if len(each_newest) == 1:
+        return each_newest[0]
+    rows = union_all(*(select(each.subquery()) for each in each_newest)).subquery()
+    return select(rows).order_by(rows.c.created_at.desc(), rows.c.id.desc()).limit(limit)
+
+
+async def _batch(service: Service, rows: Select[Any]) -> Sequence[Any]:
+    """Rows. An owner never has all connections, as these wait for a turn to be decoded, too."""
 
     async def read() -> Any:
         async with service.sessions() as session:
-            result = await session.execute(rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit))
+            result = await session.execute(rows)
             return await service.compute(result.all)  # this is most of the work for hundreds of rows
 
     return list(await service.read(read))

@@ -29,6 +29,7 @@ from services.database.tallies import totals
 from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.tasks import TASK_KINDS
 from services.observability import metrics
+from services.webhooks.circuit_breaker import count_open
 
 _log = logging.getLogger("motes.api")
 _EVERY = 4.0  # minimum seconds between collections
@@ -108,6 +109,7 @@ class StatsCollector:
                 **await _queue(session, means),
                 "motes_storage_bytes": await _sizes(session),
                 "motes_webhooks_pending": {(): await session.scalar(pending) or 0},
+                "motes_webhook_breakers_open": {(): await count_open(session)},
             }
 
 

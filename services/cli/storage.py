@@ -65,11 +65,10 @@ def _storage(settings: ServiceSettings) -> Storage:
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services.storage.usage import Usage, plural, usage_by_kind, usage_by_owner
+    from services.storage.usage import plural, usage_by_kind, usage_by_owner
 
     async with sessions() as session:
         stored, owned = await usage_by_kind(session), sorted(await usage_by_owner(session))
-    stored.append(Usage("", "song analysis", *_song_analyses(storage)))
     facts: dict[str, Any] = {"storage": masked_value(settings.storage), "free": storage.free()}
     facts["reserve"] = None if facts["free"] is None else settings.reserve_of(storage.total())
     if arguments.json:
@@ -84,15 +83,6 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
         print()
         rows = ((each.owner or None, plural(each.kind), each.number, each.bytes) for each in owned)
         print_table(("OWNER", "HAS", "NUMBER", "BYTES"), rows)
-
-
-def _song_analyses(storage: Storage) -> tuple[int, int]:
-    """Number and bytes of the analyses that renders made of songs, of which the database does not know."""
-    from services.storage.object_keys import is_correction, is_correction_pointer
-
-    files = (each for batch in storage.list("analyses") for each in batch)
-    sizes = [each.size for each in files if not (is_correction(each.key) or is_correction_pointer(each.key))]
-    return len(sizes), sum(sizes)
 
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:

@@ -1,4 +1,5 @@
-"""Leases in the database, of what one process at a time does: retention, putting tasks into the queue.
+"""Leases in the database, of what one process at a time does: retention, putting tasks into the queue, waiting
+for room.
 
 A lease ends by itself when its holder vanishes. Its ``state`` is for the next holder.
 """

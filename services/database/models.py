@@ -54,7 +54,7 @@ class Base(DeclarativeBase):
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """Options of an index of the rows for which this holds."""
+    """Options of an index of those rows only, which a query uses if it says the same in the same words."""
     return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
 
 
@@ -86,9 +86,10 @@ class SystemRow(Base):
 
 
 class AudioRow(Base):
-    """A song in storage, once per content."""
+    """A song in storage, once per content. Its analyses: see ``services.storage.song_analyses``."""
 
     __tablename__ = "audio"
+    __table_args__ = (Index("audio_not_counted", "sha256", **_where("analyses_size IS NULL")),)
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     suffix: Mapped[str] = mapped_column(String(16))
@@ -97,6 +98,8 @@ class AudioRow(Base):
     sample_rate: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # what is cut, damaged or changed
+    analyses: Mapped[int | None] = mapped_column(Integer, default=0)  # that renders made; null until counted
+    analyses_size: Mapped[int | None] = mapped_column(BigInteger, default=0)  # bytes of these
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
@@ -233,6 +236,7 @@ class UsageRow(Base):
 
 # states of jobs that are in progress, and of jobs that can be retried
 OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")
+_IS_OPEN = "status IN ('queued', 'rendering')"  # as ``is_open`` says it
 
 
 class JobRow(Base):
@@ -247,12 +251,13 @@ class JobRow(Base):
     __table_args__ = (
         Index("jobs_by_age", "kind", "created_at", "id"),
         Index("jobs_by_owner", "owner", "kind", "created_at", "id"),
-        Index("jobs_by_status", "status", "kind", "created_at"),
+        Index("jobs_by_status_and_age", "status", "kind", "created_at", "id"),
         Index("jobs_by_flow_and_turn", "flow", "priority", "status", "turn"),
         Index("jobs_by_owner_and_status", "owner", "kind", "status", "created_at", "id"),
         Index("jobs_by_system_and_status", "system_id", "status", "kind", "created_at", "id"),
         Index("jobs_by_system_and_end", "system_id", "ended_at"),
-        Index("open_jobs_by_song", "audio", **_where("status IN ('queued', 'rendering')")),
+        Index("open_jobs_by_song", "audio", **_where(_IS_OPEN)),
+        Index("open_parts", "status", "whole_id", **_where(f"{_IS_OPEN} AND whole_id IS NOT NULL")),
         Index("jobs_with_history", "ended_at", **_where("has_history")),
         Index("jobs_without_result", "ended_at", "kind", **_where(WITHOUT_RESULT)),
     )
@@ -293,9 +298,7 @@ class JobRow(Base):
     charged_on: Mapped[str | None] = mapped_column(String(10))
     spent: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     plan_cost: Mapped[float | None] = mapped_column(Float)  # of its cost, that of its plan; None: that of any task
-    slots: Mapped[int | None] = mapped_column(
-        Integer
-    )  # of workers that its owner may hold while it asks for one; None: all
+    slots: Mapped[int | None] = mapped_column(Integer)  # that its owner may hold at once; None: all
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     remade: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # times that files of it were lost
@@ -319,11 +322,6 @@ def renders_itself() -> ColumnElement[bool]:
     return ~exists().where(part.whole_id == JobRow.id)
 
 
-def _partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index of those rows only, which a query uses if it says the same in the same words (``task_status_is``)."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-
-
 class TaskRow(Base):
     """A piece of a job: its plan, a segment, the join, or a frame.
 
@@ -335,10 +333,10 @@ class TaskRow(Base):
     __table_args__ = (
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
-        _partial_index("tasks_ready_by_turn", "version", "turn", "id", where="status = 'ready'"),
-        _partial_index("tasks_ready_by_age", "status", "version", "id", where="status = 'ready'"),
-        _partial_index("tasks_offered", "status", "turn", "id", where="status = 'ready' AND queued_at IS NOT NULL"),
-        _partial_index("tasks_running", "lease_until", where="status = 'running'"),
+        Index("tasks_ready_by_turn", "version", "turn", "id", **_where("status = 'ready'")),
+        Index("tasks_ready_by_age", "status", "version", "id", **_where("status = 'ready'")),
+        Index("tasks_offered", "status", "turn", "id", **_where("status = 'ready' AND queued_at IS NOT NULL")),
+        Index("tasks_running", "lease_until", **_where("status = 'running'")),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)  # a uuid7
@@ -403,7 +401,8 @@ class EventRow(Base):
 class DeliveryRow(Base):
     """A webhook message that a job is over, for its ``webhook_url``.
 
-    ``owner`` and ``host`` are known once somebody looked for due messages; see ``services.webhooks.fair_claims``.
+    Messages of older versions have no ``owner`` and ``host`` until somebody looks for due ones; see
+    ``services.webhooks.fair_claims``.
     """
 
     __tablename__ = "deliveries"

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, func, select, text, union_all
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
 from services.database.models import TallyChangeRow, TallyRow
 
 _BATCH_SIZE = 5000  # changes folded in a transaction
+_TRIES, _CONFLICTS = 10, ("40001", "40P01")  # to count afresh; SQLSTATEs of what others changed meanwhile
 _KEY = ("owner", "what", "kind", "state")
 
 
@@ -182,7 +184,20 @@ def _named(values: str) -> str:
 
 
 async def recount(sessions: Sessions) -> None:
-    """Count everything afresh, for instance after somebody changed rows by hand."""
+    """Count everything afresh, for instance after somebody changed rows by hand.
+
+    Raises:
+        DBAPIError: others added changes to the tallies each time that it was tried.
+    """
+    for number in range(_TRIES):
+        try:
+            return await _recount(sessions)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _CONFLICTS or number == _TRIES - 1:
+                raise
+
+
+async def _recount(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         if session.get_bind().dialect.name == "postgresql":
             await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))

@@ -250,7 +250,7 @@ class Queue:
         """
         if self._is_down():
             return
-        for version in self._versions:
+        for version in list(self._versions):  # while we wait, tasks of others may be put
             queued: list[str] = []
             async with self._request():
                 first = await self._redis.execute_command("ZRANGE", _QUEUE + version, 0, _BATCH_SIZE - 1)

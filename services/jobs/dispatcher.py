@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from ecs_core.errors import MotesError
@@ -69,6 +68,7 @@ class Dispatcher:
         self._versions, self._lease, self._beside = versions, lease, beside
         self._progress = Progress(sessions)
         self._stranded_since: dict[str, float] = {}  # by version: since when no worker has worked on it
+        self._replanned: dict[str, str] = {}  # by version: up to which task
         self.newer_schema: str | None = None  # the revision that a newer Motes upgraded the database to
 
     async def run(self) -> None:
@@ -112,13 +112,12 @@ class Dispatcher:
         """
         _log.info("this worker dispatches")
         self._progress = Progress(self._sessions)
-        with suppress(_LostError):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for each in (self._keep(), self._offer(), self._look_after(), *self._beside()):
-                        group.create_task(each)
-            except* _LostError:
-                _log.info("this worker dispatches no longer")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in (self._keep(), self._offer(), self._look_after(), *self._beside()):
+                    group.create_task(each)
+        except* _LostError:
+            _log.info("this worker dispatches no longer")
 
     async def _keep(self) -> None:
         """Renew the lease, and say so.
@@ -182,13 +181,15 @@ class Dispatcher:
                 await self._queue.call()
 
     async def _replan_stranded(self) -> None:
-        """Replan jobs of versions that no worker has worked on for two leases."""
-        left, moment = await self._jobs.stranded_jobs(self._versions), time.monotonic()
+        """Replan a few jobs of each version that no worker has worked on for two leases; the next few in a while."""
+        left, moment = await self._jobs.stranded_versions(self._versions), time.monotonic()
         self._stranded_since = {version: self._stranded_since.get(version, moment) for version in left}
         for version, since in self._stranded_since.items():
             if moment - since < 2 * self._lease:
                 continue
-            for job in left[version]:
+            after = self._replanned.get(version, "")
+            jobs, self._replanned[version] = await self._jobs.stranded_jobs(version, after=after)
+            for job in jobs:
                 try:
                     scene = await asyncio.to_thread(migrate_spec, job.scene)
                 except MotesError as error:

@@ -7,7 +7,7 @@ among thousands of another owner starts at once, a video in 8K takes as many tur
 larger share. Everything is derived from unfinished work: there is no clock to store.
 
 If new owners keep submitting faster than workers finish, virtual time stands still and later tasks would starve, so
-some claims take the oldest task (``services.jobs.tasks``).
+some tasks are taken by age (``services.jobs.turns``).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
@@ -19,14 +19,13 @@ from services.auth.account import refund
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock
 from services.database.clock import time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
-from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, renders_itself
+from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, task_status_is
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
 from services.jobs.events import log_job, record_event
 from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time
 from services.jobs.outputs import ids_with_parts, is_whole, outputs_from, parts_of
 from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.transitions import (
-    RENDERER_VERSION,
     delete_jobs,
     end_job,
     end_left_parts,
@@ -38,8 +37,11 @@ from services.jobs.transitions import (
     start_job,
     tell,
 )
+from services.jobs.turns import ready_versions
 from services.storage.object_keys import result_key
 
+_version_of_job = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders it
+_STRANDED = 50  # ready tasks whose jobs are read together; their specs are large
 Admission: TypeAlias = Callable[[AsyncSession, Sequence[JobRow]], Awaitable[None]]
 
 
@@ -275,20 +277,31 @@ class Jobs:
                 await follow_parts(session, row.id)
             return True
 
-    async def stranded_jobs(self, versions: Collection[str]) -> dict[str, list[JobRow]]:
-        """Open jobs by renderer version, of versions other than these that no worker is working on."""
-        working = select(RENDERER_VERSION).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
-        left: dict[str, list[JobRow]] = {}
+    async def stranded_versions(self, versions: Collection[str]) -> list[str]:
+        """Renderer versions other than these that ready tasks wait for, and that no worker is working on."""
         async with self._sessions() as session:
-            others = select(JobRow).where(
-                renders_itself(),
-                JobRow.status.in_(OPEN),
-                RENDERER_VERSION.not_in(versions),
-                RENDERER_VERSION.not_in(working),
-            )
-            for job in await session.scalars(others):
-                left.setdefault(job.scene_key[:VERSION_LENGTH], []).append(job)
-        return left
+            others = [version for version in await ready_versions(session) if version and version not in versions]
+            if not others:
+                return []
+            running = select(_version_of_job).join(TaskRow, TaskRow.job_id == JobRow.id)
+            working = set(await session.scalars(running.where(task_status_is("running")).distinct()))
+            return [version for version in others if version not in working]
+
+    async def stranded_jobs(self, version: str, *, after: str = "") -> tuple[list[JobRow], str]:
+        """A few of the open jobs of a version: those of its next ready tasks behind ``after``, and their other parts.
+
+        And the task behind which the next few are; empty after the last ones.
+        """
+        async with self._sessions() as session:
+            ready = select(TaskRow.id, TaskRow.job_id).where(task_status_is("ready"), TaskRow.version == version)
+            ready = ready.where(TaskRow.id > after).order_by(TaskRow.id).limit(_STRANDED)
+            tasks = (await session.execute(ready)).all()
+            jobs = select(JobRow).where(_version_of_job == version)
+            found = list(await session.scalars(jobs.where(JobRow.id.in_({job for _, job in tasks}))))
+            wholes = {row.whole_id for row in found if row.whole_id is not None}
+            found += await session.scalars(jobs.where(JobRow.whole_id.in_(wholes))) if wholes else []
+        rows = {row.id: row for row in found if row.status in OPEN}
+        return list(rows.values()), tasks[-1].id if len(tasks) == _STRANDED else ""
 
     async def replan(self, job: JobRow, scene: dict[str, Any], key: str) -> FilesToDelete | None:
         """Replan a job for another renderer version.

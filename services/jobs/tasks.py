@@ -14,7 +14,7 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, case, delete, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -79,6 +79,14 @@ class Claim:
     memory: int = 0  # bytes that it is expected to take
 
 
+class Offered(NamedTuple):
+    """A task that the dispatcher offers, and how many bytes it is expected to take."""
+
+    task: str
+    attempt: int
+    memory: int
+
+
 class Tasks:
     """The tasks of all jobs. ``lease`` is how many seconds a claim lasts without renewal.
 
@@ -98,51 +106,66 @@ class Tasks:
         with the lowest virtual time. ``memory`` is how many bytes the worker has free: what is expected to take more
         stays ready, and is offered again. None takes any.
 
-        Of those that are expected to take at most so many bytes of ``memory``; None: of all.
-
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
-        async with self._sessions.begin() as session:
-            while True:
+        while True:  # a transaction for each try, as each may wait for the slots of another owner
+            async with self._sessions.begin() as session:
                 row = await self._take_next(session, worker, offered, memory)
                 if row is None:
                     return None
-                id_, job_id, attempt, kind, number, *size = row
-                plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
-                job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
+                plan = select(TaskRow.id).where(of_kind(row.job_id, "plan")).scalar_subquery()
+                job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == row.job_id))).one()
                 if await may_hold(session, job):
-                    break
+                    await self._note_begin(session, row, job)
+                    about = job.traceparent, job.owner, job.reopened_at is not None
+                    rest = (plan_id, *about, row.frames, job.seconds, row.memory)
+                    return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key, *rest)
                 # Others took the last slot of its owner meanwhile.
-                await session.execute(update(TaskRow).where(TaskRow.id == id_).values(**_WITHDRAWN))
-            if kind in ("plan", *SINGLE_TASK_KINDS):
-                await session.refresh(job, with_for_update=True)
-                begun = "rendering", "rendering" if kind == "frame" else "analysing"
-                if job.status in OPEN and (job.status, job.stage) != begun:
-                    if job.status == "queued" and job.kind == "video":
-                        waited = await time_in(session) - id_timestamp(id_)
-                        on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
-                    job.status, job.stage = begun
-                    await tell(session, job)
-            about = job.traceparent, job.owner, job.reopened_at is not None
-            frames, expected = size
-            rest = (*about, frames, job.seconds, expected)
-            return Claim(id_, attempt, kind, number, job.id, job.scene, job.scene_key, plan_id, *rest)
+                await session.execute(update(TaskRow).where(TaskRow.id == row.id).values(**_WITHDRAWN))
 
-    def _claimable(self, task: Any, memory: int | None) -> list[Any]:
-        """Conditions: this worker may claim the task."""
+    async def next_offered(self, *, memory: int) -> Offered | None:
+        """What :meth:`claim` would claim now."""
+        async with self._sessions() as session:
+            next_ = select(TaskRow.id, TaskRow.attempt, TaskRow.memory).where(*self._offered(TaskRow, memory))
+            row = (await session.execute(next_.order_by(TaskRow.virtual_time, TaskRow.id).limit(1))).first()
+            return None if row is None else Offered(*row)
+
+    async def is_offered(self, offered: Offered) -> bool:
+        """Whether nobody has claimed a task yet that was offered."""
+        async with self._sessions() as session:
+            mine = and_(TaskRow.id == offered.task, TaskRow.attempt == offered.attempt)
+            found = select(TaskRow.id).where(mine, *self._offered(TaskRow, offered.memory))
+            return await session.scalar(found) is not None
+
+    async def _note_begin(self, session: AsyncSession, task: Any, job: JobRow) -> None:
+        """Record that a job has begun, if the task that was claimed is its first."""
+        if task.kind not in ("plan", *SINGLE_TASK_KINDS):
+            return
+        await session.refresh(job, with_for_update=True)
+        begun = "rendering", "rendering" if task.kind == "frame" else "analysing"
+        if job.status in OPEN and (job.status, job.stage) != begun:
+            if job.status == "queued" and job.kind == "video":
+                waited = await time_in(session) - id_timestamp(task.id)
+                on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
+            job.status, job.stage = begun
+            await tell(session, job)
+
+    def _offered(self, task: Any, memory: int | None) -> list[Any]:
+        """Conditions: the dispatcher offers the task, and this worker may claim it."""
         fits = [] if memory is None else [task.memory <= memory]
         own = [] if self._versions is None else [task.version.in_(self._versions)]
-        return [task_status_is("ready", task), is_due(task), *own, *fits, is_open(task.job_id), is_at_head()]
+        ready = task_status_is("ready", task), task.queued_at.is_not(None), is_due(task)
+        return [*ready, *own, *fits, is_open(task.job_id), is_at_head()]
 
     async def _take_next(
         self, session: AsyncSession, worker: str, offered: tuple[str, int] | None, memory: int | None
     ) -> Any:
         if offered is not None:
-            exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
-            row = await self._take(session, worker, and_(exact, TaskRow.queued_at.is_not(None)))
+            exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._offered(TaskRow, memory))
+            row = await self._take(session, worker, exact)
             if row is not None:
                 return row
-        best = select(_OTHER.id).where(*self._claimable(_OTHER, memory), _OTHER.queued_at.is_not(None))
+        best = select(_OTHER.id).where(*self._offered(_OTHER, memory))
         best = best.order_by(_OTHER.virtual_time, _OTHER.id).limit(1).with_for_update(skip_locked=True, of=_OTHER)
         return await self._take(session, worker, TaskRow.id == best.scalar_subquery())
 

@@ -29,6 +29,7 @@ from services.database.models import (
     JobRow,
     TaskRow,
     UploadRow,
+    is_open,
     renders_itself,
     uuid7,
 )
@@ -48,8 +49,7 @@ from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.task_memory import estimate_memory
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
-
-RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
+from services.webhooks.fair_claims import host_of
 
 
 async def start_job(session: AsyncSession, job: JobRow) -> None:
@@ -137,7 +137,7 @@ async def end_left_parts(sessions: Sessions) -> int:
     whole = aliased(JobRow)
     left = select(JobRow.id, JobRow.scene_key).join(whole, whole.id == JobRow.whole_id)
     async with sessions() as session:
-        of_those = left.where(JobRow.status.in_(OPEN), whole.status.not_in(OPEN)).order_by(JobRow.id)
+        of_those = left.where(is_open(), JobRow.whole_id.is_not(None), whole.status.not_in(OPEN)).order_by(JobRow.id)
         found = (await session.execute(of_those)).all()
     for part, scene in found:
         async with sessions.begin() as session:
@@ -263,7 +263,9 @@ async def _record_end(session: AsyncSession, job: JobRow) -> None:
             "timestamp": job.ended_at.isoformat(),
             "data": {"job_id": job.id, **to_payload(job, job.ended_at)},
         }
-        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{job.status}", payload=payload))
+        lane = {"owner": job.owner, "host": host_of(job.webhook_url)}
+        event = f"job.{job.status}"
+        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=event, payload=payload, **lane))
 
 
 async def _was_told(session: AsyncSession, job: JobRow) -> bool:

@@ -62,7 +62,7 @@ class Turns:
     async def next(self) -> list[Offer]:
         """Offer the next tasks, those first whose turn is first; returns what is to be put into the queue."""
         async with self._sessions() as session:
-            versions = await _ready_versions(session)
+            versions = await ready_versions(session)
         if "" in versions:
             versions = await self._name_versions()
         if not versions:
@@ -153,7 +153,7 @@ class Turns:
             version = select(func.substr(JobRow.scene_key, 1, VERSION_LENGTH)).where(JobRow.id == TaskRow.job_id)
             nameless = update(TaskRow).where(TaskRow.version == "", TaskRow.status.in_(("waiting", "ready")))
             await session.execute(nameless.values(version=version.scalar_subquery()))
-            return await _ready_versions(session)
+            return await ready_versions(session)
 
 
 def _may_run(task: _Ready, running: Counter[str]) -> bool:
@@ -183,7 +183,7 @@ def _ready(version: str) -> Any:
     return query.where(task_status_is("ready"), TaskRow.version == version, is_due())
 
 
-async def _ready_versions(session: AsyncSession) -> list[str]:
+async def ready_versions(session: AsyncSession) -> list[str]:
     """The versions of ready tasks, by one look into the index for each."""
     ready = task_status_is("ready")
     found = select(func.min(TaskRow.version).label("version")).where(ready).cte("versions", recursive=True)

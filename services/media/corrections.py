@@ -15,7 +15,9 @@ import secrets
 from pathlib import Path
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, owner_lock
 from services.database.clock import time_in
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import AudioRow, CorrectionRow
@@ -34,23 +36,27 @@ class Corrections:
     def __init__(self, sessions: Sessions, storage: Storage) -> None:
         self._sessions, self._storage = sessions, storage
 
-    async def save(self, audio: str, owner: str, text: str) -> str:
+    async def save(self, audio: str, owner: str, text: str, *, quotas: Quotas = NO_QUOTAS) -> str:
         """Store a corrected document and make it the owner's current one; returns its sha256.
 
         Raises:
             SongNotFoundError: the song was deleted.
+            QuotaError: the owner has no room for it.
         """
         content = text.encode()
         digest = hashlib.sha256(content).hexdigest()
         key, lock = correction_key(audio, digest), song_lock(audio)
+        async with self._sessions.begin() as session:  # what would not fit need not be stored
+            await _admit(session, audio, owner, len(content), quotas)
         for _ in range(_TRIES):
             await until_deleted(self._sessions, lock)
             await asyncio.to_thread(self._put, key, content)
             async with self._sessions.begin() as session:
-                await advisory_lock(session, lock)
+                await advisory_lock(session, owner_lock(owner), lock)
                 if not (deleted := await is_being_deleted(session, lock)):
                     if await session.get(AudioRow, audio) is None:
                         raise SongNotFoundError("the song is gone; upload it again")
+                    await _admit(session, audio, owner, len(content), quotas)
                     facts = {"digest": digest, "size": len(content), "created_at": await time_in(session)}
                     await session.merge(CorrectionRow(owner=owner, sha256=audio, **facts))
             # A deletion of the song, before it was uploaded again, may have removed the file; from now on none can.
@@ -79,6 +85,14 @@ class Corrections:
             self._storage.put(key, part)
         finally:
             part.unlink(missing_ok=True)
+
+
+async def _admit(session: AsyncSession, audio: str, owner: str, size: int, quotas: Quotas) -> None:
+    """Check that an owner may store a correction of this size in place of the one that there is."""
+    before = await session.get(CorrectionRow, (owner, audio))
+    more = size - (0 if before is None else before.size)
+    if more > 0:
+        await admit_bytes(session, owner, more, quotas)
 
 
 async def take_over(sessions: Sessions, storage: Storage) -> int:

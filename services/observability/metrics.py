@@ -245,7 +245,10 @@ for _metric, _values in (
     (_LEASES, ("expired", "reclaimed")),
     (
         _HELD_BACK,
-        ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories", "requests"),
+        (
+            *("videos", "previews", "frames", "analyses", "curves", "segments", "songs", "assets"),
+            *("orphans", "jobs", "histories", "requests"),
+        ),
     ),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):
@@ -276,6 +279,10 @@ _COLLECTED = {
     "motes_storage_bytes": ("Bytes in storage by the database: songs, assets, results and segments.", ("kind",)),
     "motes_storage_free_bytes": ("Bytes free where the storage is; absent for an object store.", ()),
     "motes_webhooks_pending": ("Webhooks that are yet to be delivered.", ()),
+    "motes_webhook_breakers_open": (
+        "Receivers of webhooks that are left alone for a while, as they answered none of an owner's last messages.",
+        (),
+    ),
 }
 for _name, (_what, _labels) in _COLLECTED.items():
     _described[_name] = Described(_name, "gauge", _labels, _what, ("api",))

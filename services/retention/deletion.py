@@ -48,6 +48,7 @@ from services.storage.object_keys import (
     song_lock,
 )
 from services.storage.object_store import Storage, StoredFile
+from services.storage.song_analyses import count_analyses
 
 WHENEVER = datetime(9999, 1, 1, tzinfo=UTC)  # everything was last used before that
 
@@ -170,6 +171,7 @@ class Deleter:
                 needed = (await analyses_in_use(session, [sha256]))[sha256]
             gone = [each for each in files if not needed.holds(each.key)]
             await asyncio.to_thread(self._storage.delete, [each.key for each in gone])
+            await count_analyses(self._sessions, self._storage, sha256)
         freed = sum(each.size for each in gone)
         metrics.count_freed(reason, freed)
         return freed

@@ -27,6 +27,7 @@ from services.retention.pruning import Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
 from services.storage.object_store import Storage
+from services.storage.song_analyses import count_unknown_analyses
 from services.storage.usage import plural
 
 _log = logging.getLogger("motes.retention")
@@ -150,6 +151,7 @@ class Janitor:
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune(cap)
             await take_over(self._sessions, self._storage)
+            await count_unknown_analyses(self._sessions, self._storage)
         cap.report()
         report.is_capped, report.goes_on = bool(cap.held_back), cap.held_back.total() > known
         return report

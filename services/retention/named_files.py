@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, CorrectionRow, JobRow
-from services.storage.object_keys import asset_key, audio_key, correction_key
+from services.storage.object_keys import asset_key, audio_key, correction_key, is_analysis
 from services.storage.object_store import LostFileError, Storage
 
 _AT_ONCE = 1000  # files checked in a thread before it is seen whether somebody wants to stop
@@ -101,7 +101,7 @@ def damaged_analyses(storage: Storage) -> Iterator[str]:
     """The keys of stored analyses of songs that cannot be read. Blocking."""
     for batch in storage.list("analyses"):
         for each in batch:
-            if each.key.endswith(".npz"):
+            if is_analysis(each.key):
                 with storage.file(each.key) as path:
                     if not _is_whole(path):
                         yield each.key

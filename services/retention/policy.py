@@ -36,7 +36,7 @@ from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import SINGLE_TASK_KINDS, analyses_folder, result_name
 from services.storage.object_store import Storage
-from services.storage.usage import usage_by_owner
+from services.storage.usage import plural, usage_by_owner
 
 _EVICTION_ORDER = {
     "segment": 0,
@@ -47,7 +47,7 @@ _EVICTION_ORDER = {
 }  # when space is needed: what nobody asked to keep goes first
 _SHARED = ("song", "asset")  # by content, among owners who uploaded the same
 _DOCUMENTS = ("analysis", "curves")  # results that a scene may have beside a video
-_STAYS = ("system", "correction", "answer")  # what is never deleted to make room
+_STAYS = ("song analysis", "system", "correction", "answer", "upload")  # what is never deleted to make room
 _RESULT = "result"
 _BATCH_SIZE = 500  # values per query
 
@@ -144,7 +144,7 @@ class RetentionPolicy:
         for kind, mine in by_kind.items():
             number = sum(deletion.item.number for deletion in mine)
             left = number if number <= cap.most(0) else cap.most(await self._number(kind))
-            cap.count(f"{kind}s", max(0, number - left))
+            cap.count(plural(kind), max(0, number - left))
             for deletion in mine:
                 if left > 0:
                     going[id(deletion)] = deletion.first(left)

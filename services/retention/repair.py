@@ -27,6 +27,7 @@ from services.jobs.lost_files import forget
 from services.retention.named_files import Named, NamedFile, damaged, damaged_analyses, named_files
 from services.storage.object_keys import result_key
 from services.storage.object_store import Storage
+from services.storage.song_analyses import count_unknown_analyses
 
 K = TypeVar("K")
 _BATCH_SIZE = 1000  # values in a statement
@@ -53,8 +54,8 @@ async def repair(url: str, storage: Storage, *, deep: bool = False) -> RepairRes
     """Make an unused database consistent with its storage; if ``deep``, every file is read.
 
     Forgets songs, assets, artefacts and corrections whose files are gone, short or changed, deletes analyses that
-    cannot be read, replans unfinished jobs, and counts afresh what tallies count. Results are made again when somebody
-    asks for them.
+    cannot be read, replans unfinished jobs, and counts afresh what tallies and songs' rows count. Results are made
+    again when somebody asks for them.
     """
     engine, sessions = open_database(url)
     try:
@@ -81,6 +82,9 @@ async def repair(url: str, storage: Storage, *, deep: bool = False) -> RepairRes
         jobs = await _replan_unfinished(sessions, named, bad)
         videos = await _to_be_made_again(sessions)
         await recount(sessions)
+        async with sessions.begin() as session:
+            await session.execute(update(AudioRow).values(analyses=None, analyses_size=None))
+        await count_unknown_analyses(sessions, storage)
         return RepairResult(
             songs=len(songs),
             assets=len(assets),

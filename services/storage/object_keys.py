@@ -58,6 +58,11 @@ def analysis_key(audio: str, heard_by: str) -> str:
     return f"{analyses_folder(audio)}{heard_by}.npz"
 
 
+def is_analysis(key: str) -> bool:
+    """Whether this is the key of an analysis that a render made, and not of a correction."""
+    return key.startswith("analyses/") and key.endswith(".npz")
+
+
 def correction_key(audio: str, digest: str) -> str:
     """A corrected analysis, by its content."""
     return f"analyses/{audio}/corrections/{digest}.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import (
@@ -22,6 +22,7 @@ from services.database.models import (
 from services.database.tallies import tallies, totals
 from services.storage.object_keys import SINGLE_TASK_KINDS, result_name
 
+_HEARD = "song analysis"  # that a render made; what somebody asked for is an "analysis"
 _KINDS = {"segments": "segment", "poster.png": "poster"} | {result_name(kind): kind for kind in SINGLE_TASK_KINDS}
 
 
@@ -45,9 +46,9 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: results by kind, songs, assets, systems, corrections, answers, uploads.
+    """Usage of all owners, or of one. Shared items count for every owner.
 
-    Answers are those to an ``Idempotency-Key``; uploads are not complete. Shared items count for every owner.
+    Answers are those to an ``Idempotency-Key``; uploads are not complete, and count with all their bytes.
     """
     results: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for each in await tallies(session, "jobs", owner):
@@ -55,30 +56,32 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
             sums = results[each.owner, "video" if each.kind in VIDEOS else each.kind]
             sums[0] += each.number
             sums[1] += each.bytes
-    songs = select(UploadRow.owner, literal("song"), func.count(), func.sum(AudioRow.size)).group_by(UploadRow.owner)
-    songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
-    assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))
-    assets = assets.join(AssetRow, AssetRow.sha256 == AssetClaimRow.sha256).group_by(AssetClaimRow.owner)
-    arriving = select(ResumableUploadRow.owner, literal("upload"), func.count(), func.sum(ResumableUploadRow.reserved))
-    arriving = arriving.where(ResumableUploadRow.reserved > 0).group_by(ResumableUploadRow.owner)
-    if owner is not None:
-        arriving = arriving.where(ResumableUploadRow.owner == owner)
-        songs = songs.where(UploadRow.owner == owner)
-        assets = assets.where(AssetClaimRow.owner == owner)
-    systems = select(SystemRow.owner, literal("system"), func.count(), func.coalesce(func.sum(SystemRow.size), 0))
-    systems = systems.group_by(SystemRow.owner)
-    answers = select(IdempotencyRow.owner, literal("answer"), func.count(), func.sum(IdempotencyRow.size))
-    answers = answers.where(IdempotencyRow.size > 0).group_by(IdempotencyRow.owner)
-    corrections = select(CorrectionRow.owner, literal("correction"), func.count(), func.sum(CorrectionRow.size))
-    corrections = corrections.where(CorrectionRow.digest.is_not(None)).group_by(CorrectionRow.owner)
-    if owner is not None:
-        systems, answers = systems.where(SystemRow.owner == owner), answers.where(IdempotencyRow.owner == owner)
-        corrections = corrections.where(CorrectionRow.owner == owner)
-    rows: Any = await session.execute(union_all(songs, assets, arriving, systems, corrections, answers))
+    theirs = (query if owner is None else query.where(of == owner) for of, query in _OWNED)
+    rows: Any = await session.execute(union_all(*theirs))
     return [
         *(Usage(of, kind, *sums) for (of, kind), sums in results.items()),
         *(Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows),
     ]
+
+
+def _owned(kind: str, of: Any, number: Any, size: Any, *which: ColumnElement[bool]) -> tuple[Any, Select[Any]]:
+    """The column of the owner, and a query for number and bytes of a kind by owner."""
+    sums = select(of, literal(kind), number, func.coalesce(func.sum(size), 0)).where(*which)
+    return of, sums.group_by(of)
+
+
+_SONGS = UploadRow.sha256 == AudioRow.sha256
+_OWNED = (
+    _owned("song", UploadRow.owner, func.count(), AudioRow.size, _SONGS),
+    _owned(_HEARD, UploadRow.owner, func.sum(AudioRow.analyses), AudioRow.analyses_size, _SONGS, AudioRow.analyses > 0),
+    _owned("asset", AssetClaimRow.owner, func.count(), AssetRow.size, AssetClaimRow.sha256 == AssetRow.sha256),
+    _owned("system", SystemRow.owner, func.count(), SystemRow.size),
+    _owned("correction", CorrectionRow.owner, func.count(), CorrectionRow.size, CorrectionRow.digest.is_not(None)),
+    _owned("answer", IdempotencyRow.owner, func.count(), IdempotencyRow.size, IdempotencyRow.size > 0),
+    _owned(
+        "upload", ResumableUploadRow.owner, func.count(), ResumableUploadRow.reserved, ResumableUploadRow.reserved > 0
+    ),
+)
 
 
 async def usage_by_kind(session: AsyncSession) -> list[Usage]:
@@ -88,15 +91,18 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
         sums = artefacts[_KINDS.get(each.kind, "video")]
         sums[0] += each.number
         sums[1] += each.bytes
-    songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
-    assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-    systems = select(literal("system"), func.count(), func.coalesce(func.sum(SystemRow.size), 0)).select_from(SystemRow)
-    answers = select(literal("answer"), func.count(), func.coalesce(func.sum(IdempotencyRow.size), 0))
-    corrections = select(literal("correction"), func.count(), func.coalesce(func.sum(CorrectionRow.size), 0))
+    songs = select(literal("song"), func.count(), func.sum(AudioRow.size))
+    heard = select(literal(_HEARD), func.sum(AudioRow.analyses), func.sum(AudioRow.analyses_size))
+    assets = select(literal("asset"), func.count(), func.sum(AssetRow.size))
+    arriving = select(literal("upload"), func.count(), func.sum(ResumableUploadRow.received))
+    arriving = arriving.where(ResumableUploadRow.reserved > 0)
+    systems = select(literal("system"), func.count(), func.sum(SystemRow.size))
+    answers = select(literal("answer"), func.count(), func.sum(IdempotencyRow.size))
+    corrections = select(literal("correction"), func.count(), func.sum(CorrectionRow.size))
     corrections = corrections.where(CorrectionRow.digest.is_not(None))
-    queries = (songs, assets, systems, corrections, answers.where(IdempotencyRow.size > 0))
+    queries = (songs, heard, assets, arriving, systems, corrections, answers.where(IdempotencyRow.size > 0))
     rows: Any = await session.execute(union_all(*queries))
     return [
         *(Usage("", of, *sums) for of, sums in artefacts.items()),
-        *(Usage("", of, int(number), int(size)) for of, number, size in rows),
+        *(Usage("", of, int(number or 0), int(size or 0)) for of, number, size in rows),
     ]

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.clock import time_in
+from services.database.clock import db_now, time_in
 from services.database.engine import advisory_lock
 from services.database.models import BreakerRow
 
 THRESHOLD = 5  # failures in a row that open it
 _PAUSE, _LONGEST = timedelta(seconds=30), timedelta(minutes=10)
 _FORGOTTEN = timedelta(days=3)  # after the last failure
+_TRIAL = timedelta(minutes=2)  # that a message takes which tries a receiver
 
 
 def allowed(failures: int, open_until: datetime | None, *, at: datetime, closed: int) -> int:
@@ -50,3 +51,9 @@ async def note_failure(session: AsyncSession, owner: str, host: str) -> bool:
 async def note_answer(session: AsyncSession, owner: str, host: str) -> None:
     """Close the breaker: the receiver answered."""
     await session.execute(delete(BreakerRow).where(BreakerRow.owner == owner, BreakerRow.host == host))
+
+
+async def count_open(session: AsyncSession) -> int:
+    """How many breakers are open, or were until just now, as their receivers are being tried."""
+    still = BreakerRow.open_until > db_now(-_TRIAL)
+    return await session.scalar(select(func.count()).select_from(BreakerRow).where(still)) or 0

@@ -103,7 +103,7 @@ class FairClaims:
         return claimed
 
     async def _sort(self) -> bool:
-        """Note owner and host of new messages; whether there may be more of them."""
+        """Note owner and host of messages of older versions; whether there may be more of them."""
         async with self._sessions.begin() as session:
             new = select(DeliveryRow.id, DeliveryRow.url, JobRow.owner).join(JobRow, JobRow.id == DeliveryRow.job_id)
             new = new.where(*_UNSORTED).order_by(DeliveryRow.next_at).limit(_SORTED_AT_ONCE)

@@ -40,8 +40,9 @@ from services.storage.object_store import Storage
 from services.storage.work_folders import work_folder
 from services.webhooks.delivery import Deliverer
 from services.worker.child_processes import ForkServer
+from services.worker.claims import Claims
 from services.worker.exporter import serve_metrics
-from services.worker.memory_budget import Held, MemoryBudget
+from services.worker.memory_budget import Held
 from services.worker.task_executor import TaskExecutor
 
 _log = logging.getLogger("motes.worker")
@@ -68,7 +69,6 @@ class Worker:
         self._settings, self._size, self._nice, self._shared = settings, size, nice, fork_server
         self._name = f"{socket.gethostname()}:{name or os.getpid()}:{identity or secrets.token_hex(8)}"
         self._slots = asyncio.Semaphore(size)
-        self._memory = MemoryBudget(settings.worker_memory or worker_memory(1))
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._working: set[asyncio.Task[None]] = set()  # what may be claiming a task, or executes one
@@ -89,6 +89,8 @@ class Worker:
         metrics.preset_types(particle_types().types)
         await check_sandbox(required=self._settings.sandbox_required(""))
         self._tasks = Tasks(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
+        memory = self._settings.worker_memory or worker_memory(1)
+        self._claims = Claims(self._sessions, self._tasks, worker=self._name, memory=memory)
         self._storage = Storage(self._settings.storage)
         with work_folder(self._storage.scratch, self._name) as folder, contextlib.ExitStack() as metrics_server:
             async with (
@@ -170,22 +172,17 @@ class Worker:
     async def _work(self, offered: tuple[str, int] | None) -> None:
         """Do an offered task in a slot, and then others while they do not travel through the queue."""
         try:
-            claimed = await self._claim(offered)
+            claimed = None if self._stopping else await self._claims.claim(offered)
             if claimed is None and offered is not None:
                 await self._dispatcher.has_own_schema()
             while claimed is not None:
                 await self._execute(*claimed)
-                claimed = None if self._queue.carries_tasks() else await self._claim()
+                is_over = self._stopping or self._queue.carries_tasks()
+                claimed = None if is_over else await self._claims.claim()
         except Exception:
             _log.exception("looking for work failed; it will be tried again")
         finally:
             self._slots.release()
-
-    async def _claim(self, offered: tuple[str, int] | None = None) -> tuple[Claim, Held] | None:
-        """Claim a task that fits into the memory that is free, and hold what it is expected to take."""
-        async with self._memory.claiming:
-            claim = None if self._stopping else await self._tasks.claim(self._name, offered, memory=self._memory.free)
-            return None if claim is None else (claim, self._memory.take(claim.memory))
 
     async def _execute(self, claim: Claim, held: Held) -> None:
         this = asyncio.current_task()

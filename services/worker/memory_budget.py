@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 _SLACK = 400_000_000  # bytes, such as of the stacks of threads
 
 
 class MemoryBudget:
-    """So many bytes, ``total``. Tasks are claimed one at a time, under ``claiming``, by what is ``free``."""
+    """So many bytes, ``total``, of which tasks take some while they run."""
 
     def __init__(self, total: int) -> None:
-        self.total, self._taken = total, 0
-        self.claiming = asyncio.Lock()  # otherwise two slots would count on the same bytes
+        self._total, self._taken, self._left = total, 0, 0
+        self._more = asyncio.Event()
 
     @property
     def free(self) -> int:
-        """Bytes that nobody has taken; all of them are free where no task runs."""
-        return max(0, self.total - self._taken)
+        """Bytes that nobody has taken."""
+        return max(0, self._total - self._taken)
+
+    @property
+    def most(self) -> int:
+        """Bytes that are free where no task runs: all but those of processes that cannot be killed."""
+        return max(0, self._total - self._left)
+
+    async def wait_for_more(self, seconds: float) -> None:
+        """Wait until some are given back, at most so many seconds."""
+        self._more.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._more.wait()
 
     def take(self, size: int) -> Held:
         """Take so many bytes, until they are released."""
@@ -26,6 +39,10 @@ class MemoryBudget:
 
     def _give_back(self, size: int) -> None:
         self._taken -= size
+        self._more.set()
+
+    def _leave(self, size: int) -> None:
+        self._left += size
 
 
 class Held:
@@ -38,10 +55,15 @@ class Held:
         """Give them back, once; ``after``: when that is done, as of a process that cannot be killed."""
         if after is not None:
             later, self.size = Held(self._budget, self.size), 0
-            after.add_done_callback(lambda done: later.release())
+            self._budget._leave(later.size)
+            after.add_done_callback(lambda done: later._end())
             return
         self._budget._give_back(self.size)
         self.size = 0
+
+    def _end(self) -> None:
+        self._budget._leave(-self.size)
+        self.release()
 
 
 def memory_limit_of(estimate: int) -> int:

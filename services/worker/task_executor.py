@@ -36,6 +36,7 @@ from services.storage.object_keys import (
     result_key,
 )
 from services.storage.object_store import Storage, retry_reason
+from services.storage.song_analyses import count_analyses
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
 from services.worker.deadlines import deadline_of
 from services.worker.memory_budget import Held, memory_limit_of
@@ -188,6 +189,8 @@ class TaskExecutor:
                     return False
             elif "snapshot" in message:
                 await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
+            elif "analysed" in message:
+                await count_analyses(self._sessions, self._storage, message["analysed"])
             elif "made" in message:
                 made.append(Artefact(**message["made"]))
             elif "warning" in message:

@@ -381,4 +381,5 @@ def _uncorrected_analysis(
     file = folder / "analysis.npz"
     document.save(analysis, file)
     storage.put(key, file)
+    report({"analysed": audio})
     return analysis

@@ -66,13 +66,10 @@ class Shelf:
             self.storage.delete([made.object])
         return counts
 
-    async def work(self) -> list[Claim]:
-        """Whatever there is to do; what it was."""
-        done = []
+    async def work(self) -> None:
+        """Whatever there is to do."""
         while (claim := await self.board.tasks.claim("worker")) is not None:
             await self.do(claim)
-            done.append(claim)
-        return done
 
     async def submit(self, owner: str = "alice", scene: str | None = None, **more: Any) -> str:
         scene_key = hashlib.sha256((scene or new_id()).encode()).hexdigest()
@@ -92,7 +89,7 @@ class Shelf:
         self.put(analysis_key(sha256, "version"), HEARD)
         facts = {"suffix": ".wav", "size": size, "duration": 1.0, "sample_rate": 44100, "channels": 2}
         async with self.board.sessions.begin() as session:
-            session.add(AudioRow(sha256=sha256, **facts))
+            session.add(AudioRow(sha256=sha256, analyses=1, analyses_size=HEARD, **facts))
             await session.flush()
             session.add_all(UploadRow(owner=owner, sha256=sha256) for owner in owners)
         return sha256

@@ -19,9 +19,8 @@ from services.api.file_responses import VALIDATORS
 from services.api.route import Bounds, Route
 from services.api.routes.previews import respond_with_result
 from services.api.routes.renders import spec_of
-from services.auth.quotas import admit_bytes, owner_lock, quotas_of
-from services.database.engine import advisory_lock
-from services.database.models import AudioRow, CorrectionRow, JobRow
+from services.auth.quotas import quotas_of
+from services.database.models import AudioRow, JobRow
 from services.media.corrections import Corrections
 from services.media.songs import SongNotFoundError, audio_path_of
 
@@ -97,14 +96,9 @@ async def correct_analysis(
         return json.dumps(plain, sort_keys=True)
 
     text = await service.compute(checked)
-    async with service.sessions.begin() as session:
-        await advisory_lock(session, owner_lock(caller.owner))
-        before = await session.get(CorrectionRow, (caller.owner, song.sha256))
-        more = len(text.encode()) - (0 if before is None else before.size)
-        if more > 0:
-            await admit_bytes(session, caller.owner, more, quotas_of(service.settings, caller))
+    quotas = quotas_of(service.settings, caller)
     try:
-        await Corrections(service.sessions, service.storage).save(song.sha256, caller.owner, text)
+        await Corrections(service.sessions, service.storage).save(song.sha256, caller.owner, text, quotas=quotas)
     except SongNotFoundError:  # just now
         raise HTTPException(404, "Song not found") from None
     return schemas.Message(message="Analysis corrected")

@@ -132,7 +132,7 @@ async def list_assets(
             lambda: [_to_schema(row).model_dump_json(include=set(wanted)).encode() for row in found]
         )
 
-    return await paged_response(service, request, rows, AssetClaimRow, show, limit=limit, cursor=cursor)
+    return await paged_response(service, request, AssetClaimRow, rows, show=show, limit=limit, cursor=cursor)
 
 
 @router.get("/assets/{asset_id}", operation_id="get_asset", response_model=schemas.Asset, responses=problems(404))

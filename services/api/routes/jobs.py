@@ -78,8 +78,6 @@ async def list_jobs(
     left_out = _LONG - wanted
     columns = [null().label(column.name) if column.name in left_out else column for column in COLUMNS]
     rows = select(*columns).where(JobRow.kind == "video", caller.visible_rows(JobRow))
-    if status:
-        rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
         rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
     at = await service.sessions.clock.now()
@@ -89,7 +87,8 @@ async def list_jobs(
             lambda: [to_schema(row, at).model_dump_json(include=set(wanted)).encode() for row in found]
         )
 
-    return await paged_response(service, request, rows, JobRow, show, limit=limit, cursor=cursor)
+    queries = [rows.where(JobRow.status == each) for each in dict.fromkeys(status)] if status else [rows]
+    return await paged_response(service, request, JobRow, *queries, show=show, limit=limit, cursor=cursor)
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))

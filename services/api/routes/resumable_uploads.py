@@ -106,7 +106,7 @@ async def describe_uploads(service: ServiceDep, caller: CallerDep) -> Response:
             "description": "Send the file to `Location`",
             "headers": {"Location": {"schema": {"type": "string"}}},
         },
-        **problems(400, 412, 507),
+        **problems(400, 412, 413, 507),
     },
 )
 async def create_upload(service: ServiceDep, caller: CallerDep, request: Request) -> Response:

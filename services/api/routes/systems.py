@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import SceneError
@@ -59,7 +59,8 @@ async def create_system(
             setattr(row, name, value)
         try:
             async with service.sessions.begin() as session:
-                await admit_system(session, caller.owner, quotas_of(service.settings, caller), new=row)
+                if not await session.scalar(select(exists().where(SystemRow.id == system_id))):  # or it counts twice
+                    await admit_system(session, caller.owner, quotas_of(service.settings, caller), new=row)
                 session.add(row)
                 await session.flush()
                 await refer(session, system_id, references, caller.owner)
@@ -116,7 +117,7 @@ async def list_systems(
     async def show(found: Sequence[Any]) -> list[bytes]:
         return await systems_as_json(service, found, wanted)
 
-    return await paged_response(service, request, rows, SystemRow, show, limit=limit, cursor=cursor)
+    return await paged_response(service, request, SystemRow, rows, show=show, limit=limit, cursor=cursor)
 
 
 @router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import null, select, update
 
 from services.api import idempotency, paging, rate_limit, system_statuses
 from services.database.models import IdempotencyRow, SystemRow, new_id
@@ -91,6 +91,17 @@ class TestPages:
             found = [page.json() for page in pages(world, who, "/systems", limit=limit)]
             assert [system["system_id"] for page in found for system in page] == made[::-1]
             assert {len(page) for page in found[:-1]} <= {limit}
+
+    def test_of_several_statuses_are_in_one_order(self, world: World, who: str) -> None:
+        system = create(world, who).json()["system_id"]
+        jobs = [world.call(who, "POST", f"/systems/{system}/render", json={}).json()["job_id"] for _ in range(7)]
+        for job in jobs[1::3]:
+            world.call(who, "POST", f"/jobs/{job}/cancel")
+        statuses = ["cancelled", "failed", "queued", "cancelled"]
+        for status, expected in ((statuses, jobs), (["cancelled"], jobs[1::3]), (["failed", "rendering"], [])):
+            for limit in (2, 50):
+                found = pages(world, who, "/jobs", status=status, limit=limit)
+                assert [job["job_id"] for page in found for job in page.json()] == expected[::-1]
 
     def test_empty_list(self, world: World, who: str) -> None:
         answer = world.call(who, "GET", "/systems")
@@ -197,6 +208,20 @@ class TestQuotas:
         assert changed.status_code == 200, changed.text
         world.call(who, "DELETE", f"/systems/{systems[0]}")
         assert create(world, who).status_code == 200
+
+    def test_system_that_was_created_but_not_answered_counts_once(self, world: World) -> None:
+        who = owner_with(world, systems=1)
+        first = create(world, who, {"Idempotency-Key": "k"})
+
+        async def forget_answer(_: Any, sessions: Any) -> None:
+            async with sessions.begin() as session:
+                mine = update(IdempotencyRow).where(IdempotencyRow.owner == who)
+                await session.execute(mine.values(answer=null(), holder="", size=0))
+
+        world.change(forget_answer)
+        again = create(world, who, {"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert create(world, who).status_code == 429
 
     def test_bytes_of_systems(self, world: World, who: str) -> None:
         size = columns(world, create(world, who).json()["system_id"]).size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.scale import PREFIX, READY, fill
+from services.api.paging import newest
 from services.api.status_snapshot import status_snapshots
 from services.database.engine import Sessions, open_database
 from services.database.models import JobRow
@@ -86,7 +87,18 @@ def _rows(plan: dict[str, Any]) -> tuple[int, int]:
 def url(postgres_server: Postgres) -> str:
     """A database with a history."""
     url = postgres_server.url(postgres_server.create())
-    asyncio.run(fill(url, JOBS, VERSION))
+
+    async def history() -> None:
+        await fill(url, JOBS, VERSION)
+        engine, _ = open_database(url)
+        few = ", ".join(f"'{PREFIX}{number:012x}'" for number in (7, 1007, 2007))
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql(f"UPDATE jobs SET status = 'failed' WHERE id IN ({few})")
+            await connection.exec_driver_sql("ANALYZE")
+        await engine.dispose()
+
+    asyncio.run(history())
     return url
 
 
@@ -101,13 +113,11 @@ async def test_of_requests(database: tuple[Sessions, Queries]) -> None:
     sessions, queries = database
     board = Board(sessions)
 
-    def mine(*conditions: Any) -> Callable[[], Awaitable[object]]:
-        async def listed() -> None:
-            rows = select(*COLUMNS).where(JobRow.kind == "video", *conditions)
-            async with sessions() as session:
-                await session.execute(rows.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(10))
-
-        return listed
+    async def listed(*conditions: Any, status: Sequence[str] = ()) -> None:
+        rows = select(*COLUMNS).where(JobRow.kind == "video", *conditions)
+        queries = [rows.where(JobRow.status == each) for each in status] or [rows]
+        async with sessions() as session:
+            await session.execute(newest(JobRow, queries, 10))
 
     async def counted() -> None:
         async with sessions() as session:
@@ -123,9 +133,15 @@ async def test_of_requests(database: tuple[Sessions, Queries]) -> None:
         "delete an open one": board.jobs.delete(jobs[1]),
         "delete one that is over": board.jobs.delete(f"{PREFIX}{5:012x}"),
         "health": counted(),
-        "list": mine()(),
-        "list of an owner": mine(JobRow.owner == OWNER)(),
-        "list of a system": mine(JobRow.system_id == system)(),
+        **{
+            f"list of {of}, {' or '.join(status)}": listed(*whose, status=status)
+            for status in ([], ["failed"], ["cancelled"], ["failed", "cancelled"], ["queued", "rendering"])
+            for of, whose in (
+                ("all", ()),
+                ("an owner", (JobRow.owner == OWNER,)),
+                ("a system", (JobRow.system_id == system,)),
+            )
+        },
         "snapshots": status_snapshots(sessions, {system}),
         "events": last_event_ids(sessions, {jobs[0]}),
     }
@@ -134,7 +150,7 @@ async def test_of_requests(database: tuple[Sessions, Queries]) -> None:
 
 async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> None:
     sessions, queries = database
-    settings = ServiceSettings(data=tmp_path)
+    settings, board = ServiceSettings(data=tmp_path), Board(sessions)
     tasks, turns = Tasks(sessions, lease=15.0, versions=[VERSION]), Turns(sessions)
 
     async def claim() -> None:
@@ -151,6 +167,11 @@ async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> N
         "claim": claim(),
         "expire leases": tasks.expire_leases(),
         "progress": Progress(sessions).add_up(),
+        "progress of everything": Progress(sessions).add_up(everything=True),
+        "joins that were left": tasks.jobs_awaiting_join(),
+        "parts that were left": board.jobs.end_left_parts(),
+        "versions that were left": board.jobs.stranded_versions(["f" * VERSION_LENGTH]),
+        "jobs that were left": board.jobs.stranded_jobs(VERSION),
         "retention": policy.due(thorough=False),
         "pruning": Pruner(settings, sessions).prune(Cap()),
         "fold": fold(sessions),
@@ -158,3 +179,29 @@ async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> N
     }
     assert {what: found for what, do in asked.items() if (found := await queries.of(do))} == {}
     assert JOBS // READY > ALWAYS, "else reading all that are ready would not be noticed"
+
+
+async def test_sqlite_finds_what_is_open_by_indexes(tmp_path: Path) -> None:
+    """It cannot say how many rows it reads; and it prefers an index of the status to others that say more."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
+    await fill(url, 500, VERSION)
+    engine, sessions = open_database(url)
+    board, asked = Board(sessions), list[tuple[str, Any]]()
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+    await board.jobs.end_left_parts()
+    await board.jobs.stranded_versions([VERSION])
+    await board.jobs.stranded_jobs(VERSION)
+    rows = select(JobRow.id, JobRow.created_at).where(JobRow.kind == "video")
+    async with sessions() as session:
+        for status in (["failed"], ["failed", "cancelled"]):
+            await session.execute(newest(JobRow, [rows.where(JobRow.status == each) for each in status], 10))
+        connection = await session.connection()
+        plans = [
+            str((await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)).all())
+            for statement, values in list(asked)
+            if statement.startswith(("SELECT", "WITH"))
+        ]
+    await engine.dispose()
+    indexes = ["open_parts", "tasks_ready_by_", "tasks_ready_by_age", "sqlite_autoindex_jobs_1"]
+    indexes += 2 * ["jobs_by_status_and_age"]
+    assert [index for index, plan in zip(indexes, plans, strict=True) if f"INDEX {index}" not in plan] == []

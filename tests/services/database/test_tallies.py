@@ -8,12 +8,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 
 from services.database.engine import Sessions
 from services.database.models import ArtefactRow, JobRow, SystemRow, TallyChangeRow, new_id
 from services.database.tallies import Tally, fold, recount, tallies, totals
 from services.storage.object_keys import poster_key, result_key, segment_key
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 STATES = ("queued", "rendering", "completed", "failed", "cancelled")
@@ -109,3 +110,22 @@ async def test_systems_and_artefacts_are_counted(sessions: Sessions) -> None:
         assert await totals(session, "systems") == [Tally("", "", "", 3, 0)]
         found = {each.kind: (each.number, each.bytes) for each in await totals(session, "artefacts")}
     assert found == {"segments": (3, 30), "video.mp4": (1, 100), "poster.png": (1, 5)}
+
+
+async def test_they_are_counted_afresh_while_others_add_them_up(sessions: Sessions) -> None:
+    chance = random.Random(4)
+    for _ in range(20):
+        await change(sessions, chance)
+    async with sessions.begin() as session:  # as ``fold`` does
+        ids = list(await session.scalars(select(TallyChangeRow.id)))
+        await session.execute(delete(TallyChangeRow).where(TallyChangeRow.id.in_(ids)))
+        counting = asyncio.create_task(recount(sessions))
+        if session.get_bind().dialect.name == "postgresql":
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+            async def is_waiting() -> bool:
+                return bool(await session.scalar(waits))
+
+            await eventually(is_waiting)
+    await counting
+    assert await tallied(sessions) == await counted(sessions)

@@ -101,6 +101,17 @@ async def test_finished_tasks_are_removed(queue: Queue) -> None:
     assert await queue._redis.zcard(_QUEUE + "v") == 0
 
 
+async def test_tasks_of_another_version_are_put_while_finished_ones_are_removed(queue: Queue) -> None:
+    await queue.put(offer("over"))
+
+    async def unfinished(tasks: object) -> set[tuple[str, int]]:
+        await queue.put(offer("new", version="other"))
+        return set()
+
+    await queue.remove_finished(unfinished)
+    assert await taken(queue, 1, "v", "other") == ["new"]
+
+
 async def test_dispatcher_is_called_and_speaks(queue: Queue) -> None:
     assert await queue.heartbeat("one") is None
     assert await queue.heartbeat("three") == Dispatching("", None)  # one at a time tries to dispatch

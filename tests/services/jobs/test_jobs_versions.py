@@ -33,8 +33,9 @@ class Sides:
     async def adopt(self, key: str, *, by: Board | None = None) -> list[FilesToDelete | None]:
         """Adopt all jobs that the old version left; returns folders to delete."""
         board = by or self.new
-        alone = await board.jobs.stranded_jobs(board.versions)
-        return [await board.jobs.replan(job, job.scene, key) for jobs in alone.values() for job in jobs]
+        versions = await board.jobs.stranded_versions(board.versions or ())
+        alone = [job for version in versions for job in (await board.jobs.stranded_jobs(version))[0]]
+        return [await board.jobs.replan(job, job.scene, key) for job in alone]
 
 
 @pytest.fixture
@@ -81,11 +82,24 @@ async def test_worker_claims_nothing_from_another_database_structure(sides: Side
 async def test_job_is_stranded_only_if_no_task_of_its_version_runs(sides: Sides) -> None:
     jobs = [await sides.old.submit(scene_key=OLD + str(number)) for number in range(2)]
     claim = await sides.old.take()
-    assert await sides.new.jobs.stranded_jobs([NEW]) == {}
+    assert await sides.new.jobs.stranded_versions([NEW]) == []
     await sides.old.tasks.requeue(claim)
-    alone = await sides.new.jobs.stranded_jobs([NEW])
-    assert {job.id for job in alone[OLD]} == set(jobs)
-    assert await sides.old.jobs.stranded_jobs([OLD]) == {}
+    assert await sides.new.jobs.stranded_versions([NEW]) == [OLD]
+    alone, _ = await sides.new.jobs.stranded_jobs(OLD)
+    assert {job.id for job in alone} == set(jobs)
+    assert await sides.old.jobs.stranded_versions([OLD]) == []
+
+
+async def test_stranded_jobs_are_read_a_few_at_a_time_and_then_again(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.jobs.lifecycle._STRANDED", 2)
+    jobs = [await sides.old.submit(scene_key=OLD + str(number)) for number in range(5)]
+    read, after = list[list[str]](), ""
+    for _ in range(4):
+        some, after = await sides.new.jobs.stranded_jobs(OLD, after=after)
+        read.append(sorted(job.id for job in some))
+    assert read == [sorted(jobs[:2]), sorted(jobs[2:4]), jobs[4:], sorted(jobs[:2])]
 
 
 async def test_adopted_job_is_replanned_and_rendered_by_one_version(sides: Sides) -> None:
@@ -132,7 +146,7 @@ async def test_adopted_job_completes_at_once_if_already_rendered(sides: Sides) -
 
 async def test_concurrent_adoption_happens_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD_1)
-    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
+    [row], _ = await sides.new.jobs.stranded_jobs(OLD)
     await together(*(sides.new.jobs.replan(row, row.scene, NEW_1) for _ in range(5)))
     assert [task.kind for task in await sides.new.tasks_of(job)] == ["plan"]
     claim = await sides.new.take()
@@ -142,16 +156,16 @@ async def test_concurrent_adoption_happens_once(sides: Sides) -> None:
 
 async def test_finished_job_is_not_adopted(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD_1)
-    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
+    [row], _ = await sides.new.jobs.stranded_jobs(OLD)
     await sides.old.jobs.cancel(job)
     assert await sides.new.jobs.replan(row, row.scene, NEW_1) is None
     assert await sides.new.status(job) == "cancelled"
-    assert await sides.new.jobs.stranded_jobs([NEW]) == {}
+    assert await sides.new.jobs.stranded_versions([NEW]) == []
 
 
 async def test_waiting_for_another_version_is_reported_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD_1)
-    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
+    [row], _ = await sides.new.jobs.stranded_jobs(OLD)
     for _ in range(2):
         await sides.new.jobs.set_blocked_reason(row, "waiting")
     assert [event["error"] for event in await sides.new.events(job)] == [None, "waiting"]

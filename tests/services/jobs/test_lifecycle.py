@@ -238,6 +238,13 @@ class TestCancelled:
         assert [event["status"] for event in await board.events(job)].count("cancelled") == 1
         assert await board.count(DeliveryRow) == 1
 
+    async def test_its_message_says_whose_it_is_and_for_whom(self, board: Board) -> None:
+        job = await board.submit(owner="alice", webhook_url="https://example.org/hook?of=me")
+        await board.jobs.cancel(job)
+        async with board.sessions() as session:
+            [message] = await session.scalars(select(DeliveryRow))
+        assert (message.owner, message.host) == ("alice", "example.org:443")
+
     async def test_before_it_was_planned(self, board: Board) -> None:
         job = await board.submit()
         plan = await board.take()

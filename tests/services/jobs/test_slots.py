@@ -94,3 +94,21 @@ async def test_two_that_ask_at_once_do_not_both_get_the_last_one(board: Board, m
     monkeypatch.setattr(tasks, "may_hold", slowly)
     claims = await asyncio.gather(*(Tasks.claim(board.tasks, name) for name in ("first", "second")))
     assert sum(claim is not None for claim in claims) == 1
+
+
+async def test_task_that_may_not_be_held_is_given_back_before_slots_of_others_are_locked(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await frames(board, owner, 1, slots=1) for owner in ("one", "other")]
+    asked = list[str]()
+
+    async def may_hold(session: AsyncSession, job: JobRow) -> bool:
+        for before in asked:
+            [task] = await board.tasks_of(before)
+            assert (task.status, task.queued_at) == ("ready", None)
+        asked.append(job.id)
+        return False
+
+    monkeypatch.setattr("services.jobs.tasks.may_hold", may_hold)
+    assert await board.tasks.claim("worker") is None
+    assert sorted(asked) == sorted(job for [job] in jobs)

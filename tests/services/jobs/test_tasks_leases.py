@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
-from services.jobs.tasks import MAX_LOSSES
+from services.jobs.tasks import MAX_LOSSES, Tasks
 from services.jobs.turns import OFFER_AGAIN
 from tests.services.board import FRAMES, LEASE, Board, DispatchedTasks, made_by, together
 from tests.services.moments import Clock
@@ -29,6 +29,14 @@ async def test_each_task_is_claimed_once_by_many_workers(board: Board) -> None:
     while (claim := await board.tasks.claim("last")) is not None:  # one that was locked is passed over
         taken.append(claim)
     assert Counter(claim.job for claim in taken) == Counter(jobs)
+
+
+async def test_only_what_the_dispatcher_offers_is_claimed(board: Board) -> None:
+    [task] = await board.tasks_of(await board.submit())
+    for offered in (None, (task.id, task.attempt)):
+        assert await Tasks.claim(board.tasks, "worker", offered) is None
+    await board.turns.next()
+    assert await Tasks.claim(board.tasks, "worker") is not None
 
 
 async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: Clock) -> None:

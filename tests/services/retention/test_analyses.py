@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import select, update
 
-from services.database.models import ArtefactRow, CorrectionRow, JobRow, SystemRow, UploadRow
+from services.auth.limits import QuotaError
+from services.auth.quotas import Quotas, admit_bytes
+from services.database.models import (
+    ArtefactRow,
+    AudioRow,
+    CorrectionRow,
+    IdempotencyRow,
+    JobRow,
+    ResumableUploadRow,
+    SystemRow,
+    UploadRow,
+)
 from services.media.corrections import Corrections
 from services.retention.deletion import Deleter
 from services.storage.object_keys import analysis_key, correction_key
+from services.storage.object_store import StoredFile
+from services.storage.song_analyses import count_analyses
 from services.storage.usage import plural, stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.moments import now
 from tests.services.shelf import HEARD, SIZE, Shelf
@@ -20,6 +36,12 @@ async def of_song(shelf: Shelf, job: str, song: str, correction: str | None = No
     async with shelf.board.sessions.begin() as session:
         scene = {"type": "snow", "audio": song, "analysis": correction}
         await session.execute(update(JobRow).where(JobRow.id == job).values(scene=scene))
+
+
+async def heard(shelf: Shelf) -> dict[str, tuple[int | None, int | None]]:
+    """What is counted of the analyses of all songs."""
+    async with shelf.board.sessions() as session:
+        return {row.sha256: (row.analyses, row.analyses_size) for row in await session.scalars(select(AudioRow))}
 
 
 class Songs:
@@ -99,6 +121,48 @@ class TestOfSongs:
         assert left == [False, True, True]
         assert Songs(shelf).there(songs[2], correction)
         assert (await shelf.clear()).freed == {}
+        assert await heard(shelf) == dict(zip(songs, [(0, 0), (1, HEARD), (1, HEARD)], strict=True))
+
+    async def test_of_older_versions_are_counted_by_the_next_thorough_run(self, shelf: Shelf) -> None:
+        songs = [await shelf.song(name, "alice") for name in ("one", "two")]
+        shelf.put(analysis_key(songs[0], "other"), 23)
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(AudioRow).values(analyses=None, analyses_size=None))
+        async with shelf.board.sessions() as session:
+            assert await stored_bytes(session, "alice") == 2 * 500
+        await shelf.clear()
+        assert await heard(shelf) == {songs[0]: (2, HEARD + 23), songs[1]: (1, HEARD)}
+        async with shelf.board.sessions() as session:
+            assert await stored_bytes(session, "alice") == 2 * 500 + 2 * HEARD + 23
+
+    async def test_counts_that_meet_end_with_what_is_there(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Somebody stores another one, and counts it, after we have looked and before we note what we saw."""
+        song, held = await shelf.song("song", "alice"), asyncio.Event()
+        look, looked = shelf.storage.list, list[str]()
+
+        def slow_list(folder: str) -> Iterator[list[StoredFile]]:
+            found = list(look(folder))
+            looked.append(folder)
+            if len(looked) == 1:
+                asyncio.run_coroutine_threadsafe(wait(), loop).result()
+            return iter(found)
+
+        async def wait() -> None:
+            shelf.put(analysis_key(song, "other"), 23)
+            await count_analyses(shelf.board.sessions, shelf.storage, song)
+            held.set()
+
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(shelf.storage, "list", slow_list)
+        await count_analyses(shelf.board.sessions, shelf.storage, song)
+        assert held.is_set()
+        assert await heard(shelf) == {song: (2, HEARD + 23)}
+
+    async def test_are_not_deleted_to_make_room(self, shelf: Shelf) -> None:
+        """Nor is anything else because of them, nor of uploads that are not complete."""
+        await TestEverythingCounts.store(shelf)
+        await shelf.age(hours=2)
+        assert (await shelf.clear(keep_bytes=500 + 2 * SIZE, keep_segments=0)).freed == {("expired", "upload"): (1, 0)}
 
     async def test_deletion_checks_again(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice")
@@ -145,6 +209,15 @@ class TestCorrections:
         assert shelf.files() == {}
         assert await shelf.board.count(CorrectionRow) == 0
 
+    async def test_of_two_at_a_time_only_one_fits_into_the_quota(self, shelf: Shelf) -> None:
+        songs = [await shelf.song(name, "alice") for name in ("one", "two")]
+        corrections = Corrections(shelf.board.sessions, shelf.storage)
+        quotas = Quotas(stored_bytes=2 * (500 + HEARD) + 150)
+        saving = (corrections.save(song, "alice", "x" * 100, quotas=quotas) for song in songs)
+        made = await asyncio.gather(*saving, return_exceptions=True)
+        assert [type(each) for each in made if isinstance(each, Exception)] == [QuotaError]
+        assert await shelf.board.count(CorrectionRow) == 1
+
     async def test_corrections_that_files_tell_of_are_kept(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice")
         key = correction_key(song, "0" * 64)
@@ -156,26 +229,55 @@ class TestCorrections:
         assert key in shelf.files()
 
 
-async def test_everything_counts_and_is_listed(shelf: Shelf) -> None:
-    song = await shelf.song("song", "alice")
-    await Songs(shelf).correct(song, "x" * 33)
-    await shelf.rendered(kind="analysis")
-    async with shelf.board.sessions.begin() as session:
-        common = {"owner": "alice", "particle_type": "snow"}
-        session.add(SystemRow(**common, config={}, size=70))
-        session.add(SystemRow(**common, config={"width": 1}))  # of an earlier version, and not shown since
-    async with shelf.board.sessions() as session:
-        owned = [each for each in sorted(await usage_by_owner(session)) if each.owner]
-        assert owned == [
-            ("alice", "analysis", 1, SIZE),
-            ("alice", "correction", 1, 33),
-            ("alice", "song", 1, 500),
-            ("alice", "system", 2, 70),
-        ]
-        assert await stored_bytes(session, "alice") == sum(each.bytes for each in owned)
-        by_kind = {each.kind: (each.number, each.bytes) for each in await usage_by_kind(session)}
-        assert {each.kind: (each.number, each.bytes) for each in owned}.items() <= by_kind.items()
-        assert list(await session.scalars(select(SystemRow.shown))) == [None, None]
+class TestEverythingCounts:
+    """What is stored of an owner, kind by kind: it is listed, and in the quota."""
+
+    OWNED = (
+        ("alice", "analysis", 1, SIZE),
+        ("alice", "answer", 1, 44),
+        ("alice", "correction", 1, 33),
+        ("alice", "curves", 1, SIZE),
+        ("alice", "song", 1, 500),
+        ("alice", "song analysis", 1, HEARD),
+        ("alice", "system", 2, 70),
+        ("alice", "upload", 1, 900),
+    )
+
+    @staticmethod
+    async def store(shelf: Shelf) -> None:
+        song = await shelf.song("song", "alice")
+        await Songs(shelf).correct(song, "x" * 33)
+        for kind in ("analysis", "curves"):
+            await shelf.rendered(kind=kind)
+        alices = {"owner": "alice"}
+        begun = {"kind": "song", "name": "x.wav", "length": 900, "created_at": now(), "expires_at": now()}
+        async with shelf.board.sessions.begin() as session:
+            session.add(SystemRow(**alices, particle_type="snow", config={}, size=70))
+            # of an earlier version, and not shown since
+            session.add(SystemRow(**alices, particle_type="snow", config={"width": 1}))
+            session.add(IdempotencyRow(**alices, key="alice key", request="", answer={}, size=44))
+            session.add(IdempotencyRow(**alices, key="alice other", request=""))  # not answered yet
+            session.add(ResumableUploadRow(**alices, **begun, received=600, reserved=900))
+
+    async def test_by_owner_and_in_their_quota(self, shelf: Shelf) -> None:
+        await self.store(shelf)
+        async with shelf.board.sessions() as session:
+            owned = [each for each in sorted(await usage_by_owner(session)) if each.owner]
+            assert tuple(map(tuple, owned)) == self.OWNED
+            assert sorted(await usage_by_owner(session, "alice")) == owned
+            assert await usage_by_owner(session, "bob") == []
+            total = sum(each.bytes for each in owned)
+            await admit_bytes(session, "alice", 1, Quotas(stored_bytes=total + 1))
+            with pytest.raises(QuotaError, match=f"{total} bytes are stored"):
+                await admit_bytes(session, "alice", 2, Quotas(stored_bytes=total + 1))
+            assert list(await session.scalars(select(SystemRow.shown))) == [None, None]
+
+    async def test_by_kind(self, shelf: Shelf) -> None:
+        await self.store(shelf)
+        async with shelf.board.sessions() as session:
+            by_kind = {each.kind: (each.number, each.bytes) for each in await usage_by_kind(session)}
+        received = {"upload": (1, 600)}  # of which the rest takes no room yet
+        assert by_kind == {kind: (number, size) for _, kind, number, size in self.OWNED} | received | {"asset": (0, 0)}
 
 
 def test_kinds_have_plurals() -> None:

@@ -74,6 +74,16 @@ async def test_more_songs_wait_for_the_next_run(shelf: Shelf, few: None, caplog:
     assert await shelf.board.count(AudioRow) == 1
 
 
+@pytest.mark.parametrize(("kind", "kinds"), [("analysis", "analyses"), ("curves", "curves"), ("frame", "frames")])
+async def test_results_that_wait_are_counted_by_kind(shelf: Shelf, few: None, kind: str, kinds: str) -> None:
+    for _ in range(5):
+        await shelf.rendered(kind=kind)
+    await shelf.age(days=40)
+    before = held_back(kinds)
+    await shelf.janitor().gc()
+    assert held_back(kinds) - before == 2
+
+
 async def test_the_least_recently_used_go_first(shelf: Shelf, few: None) -> None:
     songs = []
     for number in range(8):

@@ -53,7 +53,9 @@ async def test_counts_with_its_video_for_every_owner(shelf: Shelf) -> None:
             ("", "poster", 1, POSTER),
             ("", "segment", 3, 3 * SIZE),
             ("", "song", 0, 0),
+            ("", "song analysis", 0, 0),
             ("", "system", 0, 0),
+            ("", "upload", 0, 0),
             ("", "video", 1, SIZE),
         ]
 

@@ -207,7 +207,7 @@ class TestOwnerQuota:
         assert (await shelf.board.job(theirs)).expired_at is None
         assert await shelf.owners_of(song) == {"alice"}
         async with shelf.board.sessions() as session:
-            assert await stored_bytes(session, "alice") == 2 * SIZE + 500
+            assert await stored_bytes(session, "alice") == 2 * SIZE + 500 + HEARD
             assert await stored_bytes(session, "bob") == SIZE
         await shelf.whole()
 
@@ -254,6 +254,7 @@ class TestOwnerQuota:
                 ("alice", "video", 1, SIZE),
                 ("bob", "frame", 1, SIZE),
                 ("bob", "song", 1, 500),
+                ("bob", "song analysis", 1, HEARD),
                 ("bob", "video", 1, SIZE),
             ]
             assert sorted(await usage_by_kind(session)) == [
@@ -263,7 +264,9 @@ class TestOwnerQuota:
                 ("", "frame", 1, SIZE),
                 ("", "segment", 3, 3 * SIZE),
                 ("", "song", 1, 500),
+                ("", "song analysis", 1, HEARD),
                 ("", "system", 0, 0),
+                ("", "upload", 0, 0),
                 ("", "video", 1, SIZE),
             ]
 

@@ -16,6 +16,7 @@ from sqlalchemy import update
 from services.database.engine import open_database
 from services.database.models import ArtefactRow
 from tests.fork_server import ForkServer
+from tests.media import tone, write_song
 from tests.services.stack.api_calls import PROBLEM, SMALL, another_api, create, rendered, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 
@@ -137,6 +138,27 @@ def test_deleting_frees_space_at_once(stack: Stack, demo_song: Path) -> None:
     assert (refused.status_code, refused.json()["detail"]) == (400, "the song is gone; upload it again")
     assert stack.client.delete(f"/systems/{system}").status_code == 200
     assert stack.files(f"scenes/{looked[0]}") == []
+
+
+def test_analysis_that_a_frame_needed_counts_for_whoever_has_the_song(stack: Stack, tmp_path: Path) -> None:
+    write_song(tmp_path / "song.wav", tone(1.0))
+    song = stack.client.post("/audio", files={"file": ("song.wav", (tmp_path / "song.wav").read_bytes())}).json()
+
+    def counted() -> tuple[int, int]:
+        shown = json.loads(stack.motes("storage", "show", "--json").stdout)
+        [mine] = [each for each in shown["owners"] if each["kind"] == "song analysis"] or [{"number": 0, "bytes": 0}]
+        return mine["number"], mine["bytes"]
+
+    before = counted()
+    system = create(stack, **SMALL, seed=708)
+    load = {"params": {"audio_path": song["audio_path"]}}
+    assert stack.client.post(f"/systems/{system}/load-audio", **load).status_code == 200
+    assert stack.client.get(f"/systems/{system}/frame").status_code == 200
+    [analysis] = stack.files(f"analyses/{song['audio_id']}")
+    size = (stack.folder / "data" / "storage" / analysis).stat().st_size
+    assert counted() == (before[0] + 1, before[1] + size)
+    assert stack.client.delete(f"/audio/{song['audio_id']}").status_code == 200
+    assert counted() == before
 
 
 def test_nearly_full_disk_refuses_only_new_work(stack: Stack, demo_song: Path) -> None:

@@ -276,6 +276,16 @@ class TestBreaker:
             assert await circuit_breaker.note_failure(session, "a", "new:80")
         assert set(await breakers(sessions)) == {"new:80"}
 
+    async def test_counts_while_it_is_open_or_its_receiver_is_tried(self, sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            for minutes in (-3, -1, 1):
+                until = db_now(timedelta(minutes=minutes))
+                row = BreakerRow(owner="a", host=str(minutes), failures=9, open_until=until, failed_at=db_now())
+                session.add(row)
+            session.add(BreakerRow(owner="a", host="closed", failures=1, failed_at=db_now()))
+        async with sessions() as session:
+            assert await circuit_breaker.count_open(session) == 2
+
 
 @contextmanager
 def free_port() -> Iterator[int]:

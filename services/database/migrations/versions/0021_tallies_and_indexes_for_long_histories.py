@@ -92,10 +92,12 @@ def _indexes() -> None:
 
     gone = "coalesce(whole_id, '') = '' AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
     add_index("jobs_by_flow_and_turn", "jobs", ["flow", "priority", "status", "turn"])
+    add_index("jobs_by_status_and_age", "jobs", ["status", "kind", "created_at", "id"])
     add_index("jobs_by_owner_and_status", "jobs", ["owner", "kind", "status", "created_at", "id"])
     add_index("jobs_by_system_and_status", "jobs", ["system_id", "status", "kind", "created_at", "id"])
     add_index("jobs_by_system_and_end", "jobs", ["system_id", "ended_at"])
     add_index("open_jobs_by_song", "jobs", ["audio"], **where(_OPEN))
+    add_index("open_parts", "jobs", ["status", "whole_id"], **where(f"{_OPEN} AND whole_id IS NOT NULL"))
     add_index("jobs_with_history", "jobs", ["ended_at"], **where("has_history"))
     add_index("jobs_without_result", "jobs", ["ended_at", "kind"], **where(gone))
     add_index("artefacts_by_scene", "artefacts", [sa.text("substr(key, 8, 64)")])
@@ -104,4 +106,5 @@ def _indexes() -> None:
     add_index("asset_claims_by_use", "asset_claims", ["used_at"])
     add_index("idempotency_by_age", "idempotency", ["created_at"])
     drop_index("jobs_by_flow", "jobs")
+    drop_index("jobs_by_status", "jobs")
     drop_index("ix_jobs_system_id", "jobs")
