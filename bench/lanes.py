@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import select
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,50 +21,51 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from served import ENVIRONMENT, serving
 
 GOAL = 3.0
 LISTS = 10
-MOTES = (sys.executable, "-m", "services.cli.main")
 CURVE = [[round(number / 63, 6), round(0.123456789 * number, 9)] for number in range(64)]
 LARGE = {"bindings": [{"source": "bass", "target": "size", "curve": CURVE} for _ in range(64)]}
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[dict[str, httpx.Client]]:
+def owners(data: Path) -> Iterator[dict[str, httpx.Client]]:
     """``motes serve`` with keys; a client for each owner."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
-    environment |= {"MOTES_AUTH": "required", "MOTES_RESERVE": "0", "MOTES_LIMIT_REQUESTS_PER_MINUTE": "1000000"}
     keys = {}
     for owner in ("carol", "bob"):
-        create_key = (*MOTES, "keys", "create", "--owner", owner, "--data", str(data))
-        made = subprocess.run(create_key, env=environment, capture_output=True, text=True, check=True)
+        create_key = (
+            sys.executable,
+            "-m",
+            "services.cli.main",
+            "keys",
+            "create",
+            "--owner",
+            owner,
+            "--data",
+            str(data),
+        )
+        made = subprocess.run(create_key, env=ENVIRONMENT, capture_output=True, text=True, check=True)
         keys[owner] = made.stdout.strip()
-    command = (*MOTES, "serve", "--port", "0", "--workers", "1", "--data", str(data))
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        url = re.search(r"http://\S+/particles", process.stdout.readline())
-        if url is None:
-            raise SystemExit("motes serve did not start")
+    with ExitStack() as held:
+        served = serving(data, MOTES_AUTH="required", MOTES_RESERVE="0", MOTES_LIMIT_REQUESTS_PER_MINUTE="1000000")
+        stack = held.enter_context(served)
         clients = {
-            owner: httpx.Client(
-                base_url=url[0], timeout=120, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+            owner: held.enter_context(
+                httpx.Client(
+                    base_url=stack.url, timeout=120, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+                )
             )
             for owner, key in keys.items()
         }
         while any(client.get("/health").status_code != 200 for client in clients.values()):
             time.sleep(0.2)
         yield clients
-        for client in clients.values():
-            client.close()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def create(client: httpx.Client, config: dict[str, Any]) -> float:
@@ -108,7 +106,7 @@ def list_systems(url: str, key: str, query: str) -> None:
 
 def measure(systems: int, rounds: int, folder: Path) -> bool:
     """Print both ways and their ratio; returns whether the goal is reached."""
-    with serving(folder) as clients:
+    with owners(folder / "data") as clients:
         began = time.perf_counter()
         for number in range(systems):
             create(clients["carol"], LARGE | {"seed": number})

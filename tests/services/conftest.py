@@ -14,10 +14,12 @@ from services.database import engine
 from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import Base
+from services.storage.object_store import Storage
 from tests.disk import disk_of
 from tests.services.board import Board
 from tests.services.moments import Clock
 from tests.services.servers import Postgres, postgres, s3
+from tests.services.shelf import Shelf, settings_for
 from tests.waiting import HANG
 
 
@@ -102,6 +104,13 @@ async def board(database: str, idle_timeout: float) -> AsyncIterator[Board]:
     engine, sessions = open_database(database)
     yield Board(sessions)
     await engine.dispose()
+
+
+@pytest.fixture
+def shelf(board: Board, database: str, tmp_path: Path) -> Shelf:
+    """Its jobs, and a storage in a folder."""
+    url = f"file://{tmp_path / 'storage'}"
+    return Shelf(board, Storage(url), settings_for(tmp_path, database, url))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,11 +12,10 @@ from sqlalchemy import update
 
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
-from services.database.migrations import upgrade
 from services.database.models import AssetRow
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
-from tests.services.api.world import SMALL, World, changed, picture, served
+from tests.services.api.world import SMALL, World, picture, world_of
 from tests.services.media.asset_examples import examples, video
 
 NOBODYS = "asset:" + "0" * 64
@@ -25,24 +23,14 @@ NOBODYS = "asset:" + "0" * 64
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("assets")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-
     async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
         made = {name: (await keys.create(owner=name, scopes=("read", "render")))[1] for name in ("alice", "bob")}
         made["admin"] = (await keys.create(owner="admin", scopes=("admin",)))[1]
         poor = await keys.create(owner="poor", scopes=("read", "render"), limits={"stored_bytes": 1000})
         return made | {"poor": poor[1]}
 
-    keys = changed(database, make)
-    with pytest.MonkeyPatch.context() as patch:
-        values = {"DATA": str(data), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-        values |= {"LIMIT_REQUESTS_PER_MINUTE": "100000", "UPLOAD_LIMIT": "3000000"}
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            yield World(client, database, keys)
+    with world_of(tmp_path_factory.mktemp("assets"), make, upload_limit=3_000_000) as world:
+        yield world
 
 
 def create(world: World, who: str, picture: object, **more: Any) -> httpx.Response:

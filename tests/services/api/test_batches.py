@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,19 +10,14 @@ import pytest
 
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
-from services.database.migrations import upgrade
 from services.database.models import new_id
-from tests.services.api.world import SMALL, World, changed, picture, served, song
+from tests.services.api.world import SMALL, World, picture, song, world_of
 
 OTHER = "uploads/" + "0" * 64
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("batches")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-
     async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
         made = {name: (await keys.create(owner=name, scopes=("read", "render")))[1] for name in ("alice", "bob")}
         few = await keys.create(owner="few", scopes=("read", "render"), limits={"open_jobs": 3})
@@ -31,14 +25,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         reader = await keys.create(owner="alice", scopes=("read",))
         return made | {"few": few[1], "short": short[1], "reader": reader[1]}
 
-    keys = changed(database, make)
-    values = {"DATA": str(data), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    values |= {"LIMIT_REQUESTS_PER_MINUTE": "100000", "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            yield World(client, database, keys)
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    with world_of(tmp_path_factory.mktemp("batches"), make, webhook_secret=secret) as world:
+        yield world
 
 
 def songs(world: World, who: str, count: int) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select
 
-from services.database.migrations import upgrade
 from services.database.models import JobRow, TaskRow, UsageRow
+from services.jobs.artefacts import Artefact, publish
 from services.jobs.cost import RENDERED_SECOND
-from tests.services.api.world import SMALL, World, changed, served, song
-from tests.waiting import HANG
+from services.storage.object_keys import result_key
+from tests.services.api.world import SMALL, World, changed, song, world_of
 
 EIGHT_K = {"width": 7680, "height": 4320, "quality": "high"}
 CROWD = {"particle_count": 250_000, "width": 160, "height": 90, "duration": 3600.0}
@@ -22,16 +20,9 @@ CROWD = {"particle_count": 250_000, "width": 160, "height": 90, "duration": 3600
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("estimates")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", str(value))
+    with pytest.MonkeyPatch.context() as patch, world_of(tmp_path_factory.mktemp("estimates")) as world:
         patch.setattr("services.api.routes.previews._TIMEOUT", 0.1)  # there is no worker
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, {})
+        yield world
 
 
 def key(world: World, owner: str, *scopes: str, **limits: float) -> str:
@@ -139,6 +130,7 @@ def test_frame_is_charged_for_what_is_simulated_before_it_to_whoever_asks(world:
     assert world.call(reader, "GET", f"/systems/{made}/frame?t=3500").status_code == 503  # nobody makes it
     job, charged = row_of(world, "grace"), used(world, "grace")
     assert 200 < charged == job.price
+    assert job.priority == "high"
     assert job.cost > 10  # of turns, though those of high priority are sixteen times as cheap
     assert world.call(reader, "GET", f"/systems/{made}/frame?t=3500").status_code == 503  # the same job
     assert used(world, "grace") == charged
@@ -172,9 +164,6 @@ def test_result_that_exists_is_free(world: World) -> None:
     assert world.call(who, "POST", f"/systems/{made}/render").status_code == 202
 
     async def complete(keys: object, sessions: Any) -> None:
-        from services.jobs.artefacts import Artefact, publish
-        from services.storage.object_keys import result_key
-
         async with sessions.begin() as session:
             job = (await session.scalars(select(JobRow).where(JobRow.owner == "kate"))).one()
             await session.execute(TaskRow.__table__.delete().where(TaskRow.job_id == job.id))

@@ -14,8 +14,7 @@ from services.api import rate_limit
 from services.auth import api_keys
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
-from services.database.migrations import upgrade
-from tests.services.api.world import World, changed, served
+from tests.services.api.world import World, world_of
 from tests.waiting import HANG
 
 LIMIT = 5
@@ -27,21 +26,9 @@ async def _two(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    keys = changed(database, _two)
     monkeypatch.setattr(rate_limit, "WINDOW", 3600)  # no window ends while a test runs
-    for name, value in {
-        "DATA": str(tmp_path),
-        "DATABASE_URL": database,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "AUTH": "required",
-        "WRONG_KEYS_PER_MINUTE": str(LIMIT),
-        "METRICS_OPEN": "true",
-    }.items():
-        monkeypatch.setenv(f"MOTES_{name}", value)
-    with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-        yield World(client, database, keys)
+    with world_of(tmp_path, _two, wrong_keys_per_minute=LIMIT, metrics_open="true") as world:
+        yield world
 
 
 @pytest.fixture

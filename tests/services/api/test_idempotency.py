@@ -21,6 +21,7 @@ from services.auth.api_keys import ANONYMOUS
 from services.database.engine import Sessions, open_database
 from services.database.models import IdempotencyRow
 from tests.services.moments import now
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 Make = Callable[[str], Awaitable[Answer]]
@@ -66,6 +67,33 @@ def failing(error: BaseException, ids: list[str]) -> Make:
     return failed
 
 
+class Held:
+    """An answer that takes until a test says that it may ``go_on``; an error in its place, if there is one."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._error = error
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, made: str) -> Answer:
+        self.begun.set()
+        await self.go_on.wait()
+        if self._error is not None:
+            raise self._error
+        return await make(made)
+
+    async def asked(self, service: Service) -> asyncio.Task[Response]:
+        """The request, which is being answered."""
+        task = asyncio.create_task(ask(service, self))
+        await self.begun.wait()
+        return task
+
+
+async def renewed_last(sessions: Sessions, ago: timedelta) -> None:
+    """Let requests that are being answered have been renewed so long ago."""
+    async with sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).values(created_at=now() - ago))
+
+
 @pytest.mark.parametrize(
     "error", [OperationalError("INSERT", {}, Exception("gone")), OSError("disk"), asyncio.CancelledError()]
 )
@@ -87,20 +115,10 @@ async def test_refused_request_leaves_nothing(sessions: Sessions) -> None:
     assert (await ask(service, body=b'{"other": 1}')).status_code == 201
 
 
-async def test_repeated_request_is_refused_while_somebody_answers(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_repeated_request_is_refused_while_somebody_answers(sessions: Sessions) -> None:
     """However long that takes; and other requests with its key are refused for another reason."""
-    first, second = process(sessions), process(sessions)
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly(made: str) -> Answer:
-        begun.set()
-        await go_on.wait()
-        return await make(made)
-
-    answering = asyncio.create_task(ask(first, slowly))
-    await begun.wait()
+    first, second, held = process(sessions), process(sessions), Held()
+    answering = await held.asked(first)
     for _ in range(2):
         for service in (first, second):
             with pytest.raises(HTTPException, match="still in progress") as refused:
@@ -108,52 +126,34 @@ async def test_repeated_request_is_refused_while_somebody_answers(
             assert refused.value.status_code == 409
             with pytest.raises(HTTPException, match="another request"):
                 await ask(service, body=b'{"other": 1}')
-    go_on.set()
+    held.go_on.set()
     answer = await answering
     assert (await ask(first)).body == (await ask(second)).body == answer.body
 
 
 async def test_record_is_renewed_while_somebody_answers(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = process(sessions), process(sessions)
+    first, second, held = process(sessions), process(sessions), Held()
     monkeypatch.setattr(idempotency, "_RENEW_EVERY", 0.01)
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    answering = await held.asked(first)
+    await renewed_last(sessions, timedelta(hours=1))
 
-    async def slowly(made: str) -> Answer:
-        begun.set()
-        await go_on.wait()
-        return await make(made)
-
-    answering = asyncio.create_task(ask(first, slowly))
-    await begun.wait()
-    long_ago = now() - timedelta(hours=1)
-    async with sessions.begin() as session:
-        await session.execute(update(IdempotencyRow).values(created_at=long_ago))
-    while True:
+    async def is_renewed() -> bool:
         async with sessions() as session:
-            if (await session.get_one(IdempotencyRow, "key")).created_at > long_ago:
-                break
-        await asyncio.sleep(0.01)
+            return (await session.get_one(IdempotencyRow, "key")).created_at > now() - timedelta(minutes=30)
+
+    await eventually(is_renewed)
     with pytest.raises(HTTPException, match="still in progress"):
         await ask(second)
-    go_on.set()
+    held.go_on.set()
     assert (await answering).status_code == 201
 
 
 async def test_request_of_a_killed_process_can_be_repeated_when_it_is_no_longer_renewed(sessions: Sessions) -> None:
     first, second = process(sessions), process(sessions)
-    begun = asyncio.Event()
-
-    async def for_ever(made: str) -> Answer:
-        begun.set()
-        await asyncio.Event().wait()
-        return await make(made)
-
-    answering = asyncio.create_task(ask(first, for_ever))
-    await begun.wait()
+    answering = await Held().asked(first)
     with pytest.raises(HTTPException, match="still in progress"):
         await ask(second)
-    async with sessions.begin() as session:
-        await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=11)))
+    await renewed_last(sessions, timedelta(seconds=11))
     assert (await ask(second)).status_code == 201
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
@@ -176,27 +176,13 @@ async def test_first_of_many_at_once_is_answered(sessions: Sessions) -> None:
 
 async def test_process_that_was_taken_for_dead_changes_nothing_any_more(sessions: Sessions) -> None:
     first, second = process(sessions), process(sessions)
-    begun, go_on = [asyncio.Event() for _ in range(2)], [asyncio.Event() for _ in range(2)]
-
-    def answer(number: int, error: BaseException | None) -> Make:
-        async def slowly(made: str) -> Answer:
-            begun[number].set()
-            await go_on[number].wait()
-            if error is not None:
-                raise error
-            return await make(made)
-
-        return slowly
-
-    stalled = asyncio.create_task(ask(first, answer(0, HTTPException(404))))
-    await begun[0].wait()
-    async with sessions.begin() as session:
-        await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=11)))
-    answering = asyncio.create_task(ask(second, answer(1, None)))
-    await begun[1].wait()
-    go_on[0].set()
+    refused, held = Held(HTTPException(404)), Held()
+    stalled = await refused.asked(first)
+    await renewed_last(sessions, timedelta(seconds=11))
+    answering = await held.asked(second)
+    refused.go_on.set()
     with pytest.raises(HTTPException, match="404"):
         await stalled
-    go_on[1].set()
+    held.go_on.set()
     answered = await answering
     assert (await ask(first)).body == answered.body

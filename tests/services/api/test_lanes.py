@@ -1,14 +1,27 @@
-"""Lanes: one owner's work waits for no other owner's, in an order that is tried without threads or clocks."""
+"""Lanes: one owner's work waits for no other owner's, in an order that is tried without threads or clocks.
+
+And what the API runs in which lane.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.api import lanes
+from services.api.dependencies import Service
 from services.api.lanes import Lanes, use_lane_of
+from services.auth.api_keys import ApiKeys
 from services.auth.limits import QuotaError
+from services.database.engine import Sessions
+from tests.service import wait_for
+from tests.services.api.world import SMALL, World, world_of
 
 pytestmark = pytest.mark.anyio
 
@@ -143,3 +156,57 @@ async def test_request_computes_in_its_owner_s_lane() -> None:
     assert not second.done()
     hold.set()
     assert await first == await second == "alice"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
+        return {owner: (await keys.create(owner=owner))[1] for owner in ("alice", "bob")}
+
+    with world_of(tmp_path, make) as world:
+        yield world
+
+
+def test_authentication_puts_requests_into_the_lane_of_their_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_as, seen = Lanes.run_as, list[str]()
+
+    async def noted(self: Lanes, owner: str, work: Any) -> Any:
+        seen.append(owner)
+        return await run_as(self, owner, work)
+
+    monkeypatch.setattr(Lanes, "run_as", noted)
+    for owner in ("alice", "bob"):
+        made = world.call(owner, "POST", "/create", json={"particle_type": "snow", "config": SMALL})
+        assert made.status_code == 200
+        assert world.call(owner, "GET", "/systems").json() == [made.json()]
+        assert set(seen) == {owner}
+        seen.clear()
+
+
+def test_lists_of_one_owner_never_have_all_connections(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, asked, begun, go_on = Service.read, list[str](), list[str](), threading.Event()
+
+    async def noted(service: Service, work: Any) -> Any:
+        owner = lanes._owner.get()
+
+        async def slowly() -> Any:
+            begun.append(owner)
+            while owner == "alice" and not go_on.is_set():
+                await asyncio.sleep(0.01)
+            return await work()
+
+        asked.append(owner)
+        return await read(service, slowly)
+
+    monkeypatch.setattr(Service, "read", noted)
+    with ThreadPoolExecutor() as threads:
+        lists = [threads.submit(world.call, "alice", "GET", "/systems") for _ in range(6)]
+        wait_for(lambda: len(asked) == 6)
+        try:
+            assert world.call("bob", "GET", "/systems").status_code == 200
+            assert begun == ["alice", "alice", "bob"]
+        finally:
+            go_on.set()
+        assert [each.result().status_code for each in lists] == [200] * 6

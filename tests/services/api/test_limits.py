@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +14,11 @@ import pytest
 from services.api import create_app, rate_limit
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import LimitError, check_scene, limit_of
-from services.database.migrations import upgrade
 from services.database.models import new_id
 from services.media.songs import check_song
 from services.observability import metrics
 from services.settings import LIMITS, ServiceSettings
-from tests.services.api.world import SMALL, World, changed, served, song
+from tests.services.api.world import SMALL, World, changed, served, song, world_of
 from tests.waiting import HANG
 
 WIDE = {  # what this server does for nobody: the limits, and what is over them
@@ -88,20 +85,11 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("limits")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    values |= {"LIMIT_REQUESTS_PER_MINUTE": 100_000, "UPLOAD_LIMIT": 50_000, "MAX_SONG_SECONDS": 25}
-    values |= {name.upper(): value for name, value in WIDE.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", str(value))
+    wide = {"upload_limit": 50_000, "max_song_seconds": 25, **WIDE}
+    with pytest.MonkeyPatch.context() as patch, world_of(tmp_path_factory.mktemp("limits"), **wide) as world:
         patch.setattr(rate_limit, "WINDOW", 3600)  # seconds, in which each test is over
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            world = World(client, database, {})
-            world.keys["alice"] = key(world, "alice")
-            yield world
+        world.keys["alice"] = key(world, "alice")
+        yield world
 
 
 def key(world: World, owner: str, **limits: float) -> str:
@@ -461,16 +449,8 @@ class TestMemory:
     """Of what a render's tasks take, as the largest worker has it; a world of its own, as others render more."""
 
     @pytest.fixture
-    def small_world(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-        database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
-        asyncio.run(upgrade(database))
-        values = {"DATA": tmp_path, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-        for name in [name for name in os.environ if name.startswith("MOTES_")]:  # of the other world
-            monkeypatch.delenv(name)
-        for name, value in (values | {"MAX_TASK_MEMORY": 200_000_000}).items():
-            monkeypatch.setenv(f"MOTES_{name}", str(value))
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            world = World(client, database, {})
+    def small_world(self, tmp_path: Path) -> Iterator[World]:
+        with world_of(tmp_path, max_task_memory=200_000_000) as world:
             world.keys["alice"] = key(world, "alice")
             yield world
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +11,8 @@ import pytest
 from sqlalchemy import null, select, update
 
 from services.api import idempotency, paging, rate_limit, system_statuses
-from services.database.migrations import upgrade
 from services.database.models import IdempotencyRow, SystemRow, new_id
-from tests.services.api.world import SMALL, World, picture, served, song
-from tests.waiting import HANG
+from tests.services.api.world import SMALL, World, picture, song, world_of
 
 CURVE = [[round(number / 63, 6), round(0.123456789 * number, 9)] for number in range(64)]
 LARGE = {"bindings": [{"source": "bass", "target": "size", "curve": CURVE} for _ in range(3)]}  # about 6 KB
@@ -23,17 +20,9 @@ LARGE = {"bindings": [{"source": "bass", "target": "size", "curve": CURVE} for _
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("lists")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    values |= {"LIMIT_REQUESTS_PER_MINUTE": 100_000, "RESERVE": 0}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", str(value))
+    with pytest.MonkeyPatch.context() as patch, world_of(tmp_path_factory.mktemp("lists"), reserve=0) as world:
         patch.setattr(rate_limit, "WINDOW", 3600)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, {})
+        yield world
 
 
 @pytest.fixture

@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select
 
 from services.api.routes import previews
 from services.database.engine import open_database
-from services.database.migrations import upgrade
 from services.database.models import JobRow
 from services.jobs.outputs import part_id
 from services.jobs.render_spec import build_spec, build_specs, spec_key
-from tests.services.api.world import SMALL, World, served
+from tests.services.api.world import SMALL, World, world_of
 from tests.services.board import Board
-from tests.waiting import HANG
 
 VARIANTS = [{"size": "90x160"}, {"name": "clip", "format": "gif", "duration": 1.0}]
 NAMES = ["main", "90x160", "clip"]
@@ -26,15 +23,8 @@ NAMES = ["main", "90x160", "clip"]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("outputs")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "off"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", str(value))
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, {})
+    with world_of(tmp_path_factory.mktemp("outputs"), auth="off") as world:
+        yield world
 
 
 def create(world: World, **config: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import http.client
@@ -25,13 +24,12 @@ from services.api.routes import resumable_uploads
 from services.auth.api_keys import ApiKeys
 from services.database.clock import db_now
 from services.database.engine import Sessions
-from services.database.migrations import upgrade
 from services.database.models import ResumablePartRow, ResumableUploadRow
 from services.retention.janitor import Janitor
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes
-from tests.services.api.world import World, changed, picture, served, song
+from tests.services.api.world import World, picture, song, world_of
 from tests.waiting import HANG
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -41,10 +39,6 @@ LIMIT = 3_000_000
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("uploads")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-
     async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
         full = ("read", "render")
         made = {name: (await keys.create(owner=name, scopes=full))[1] for name in ("alice", "bob", "retention")}
@@ -53,14 +47,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made["few"] = (await keys.create(owner="few", scopes=full, limits={"open_uploads": 2}))[1]
         return made
 
-    keys = changed(database, make)
-    with pytest.MonkeyPatch.context() as patch:
-        values = {"DATA": str(data), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-        values |= {"LIMIT_REQUESTS_PER_MINUTE": "100000", "UPLOAD_LIMIT": str(LIMIT)}
-        for name, value in values.items():
-            patch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, keys)
+    with world_of(tmp_path_factory.mktemp("uploads"), make, upload_limit=LIMIT) as world:
+        yield world
 
 
 def metadata(**values: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,8 @@ from ecs_core.templates.template import check_template, find_template, template_
 from services.api.routes import templates
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
-from services.database.migrations import upgrade
 from tests.media import tagged_mp3
-from tests.services.api.world import World, changed, picture, served, song
+from tests.services.api.world import World, picture, song, world_of
 from tests.services.media.asset_examples import LRC
 
 NOBODYS = "asset:" + "0" * 64
@@ -27,20 +25,11 @@ FRONT = 3
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("templates")
-    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
-    asyncio.run(upgrade(database))
-
     async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
         return {name: (await keys.create(owner=name, scopes=("read", "render")))[1] for name in ("alice", "bob")}
 
-    keys = changed(database, make)
-    values = {"DATA": str(data), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (values | {"LIMIT_REQUESTS_PER_MINUTE": "100000"}).items():
-            patch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            yield World(client, database, keys)
+    with world_of(tmp_path_factory.mktemp("templates"), make) as world:
+        yield world
 
 
 def create(world: World, who: str, template: str, **more: Any) -> httpx.Response:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 import time
 import wave
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from services.api import create_app
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
+from services.database.migrations import upgrade
 from services.processes.listener import listen, url_of
 from tests.waiting import HANG
 
@@ -89,6 +92,29 @@ def changed(database: str, do: Callable[[ApiKeys, Sessions], Awaitable[Any]]) ->
             await engine.dispose()
 
     return asyncio.run(run())
+
+
+@contextmanager
+def world_of(
+    folder: Path,
+    make: Callable[[ApiKeys, Sessions], Awaitable[dict[str, str]]] | None = None,
+    *,
+    database: str = "",
+    **settings: object,
+) -> Iterator[World]:
+    """The application, with its data in a folder, keys that are required, and these settings alone."""
+    database = database or f"sqlite+aiosqlite:///{folder / 'motes.db'}"
+    asyncio.run(upgrade(database))
+    keys = {} if make is None else changed(database, make)
+    values = {"data": folder, "database_url": database, "redis_url": "redis://127.0.0.1:1/0", "auth": "required"}
+    values |= {"limit_requests_per_minute": 100_000} | settings
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MOTES_")]:  # of another world
+            patch.delenv(name)
+        for name, value in values.items():
+            patch.setenv(f"MOTES_{name.upper()}", str(value))
+        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
+            yield World(client, database, keys)
 
 
 def song(seconds: float = 0.2, level: int = 1000) -> bytes:

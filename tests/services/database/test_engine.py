@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from services.database import engine as module
 from services.database.engine import _Connection, open_database
+from services.database.models import new_id
 from tests.services.servers import Postgres
+from tests.waiting import HANG, eventually
 
 
 def test_closing_a_connection_twice_rolls_back(tmp_path: Path) -> None:
@@ -77,3 +81,46 @@ class TestUnresponsivePostgresql:
             async with sessions() as session:
                 await session.execute(text("SELECT 1"))
         await engine.dispose()
+
+
+@pytest.mark.anyio
+class TestFullPostgresql:
+    """A server that has no connection left is asked again for a while, as others close theirs soon."""
+
+    @pytest.fixture
+    async def url(self, postgres_server: Postgres) -> str:
+        """A database for whose user there is one connection."""
+        name, user = await asyncio.to_thread(postgres_server.create), f"few_{new_id()[:8]}"
+        await asyncio.to_thread(postgres_server.execute, f"CREATE ROLE {user} LOGIN CONNECTION LIMIT 1")
+        return postgres_server.url(name).replace("postgres@", f"{user}@")
+
+    async def test_is_asked_again(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_FULL_PATIENCE", HANG)
+        (first, _), (second, _) = open_database(url), open_database(url)
+        dialect, tries = second.sync_engine.dialect, list[object]()
+        connect = dialect.connect
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            tries.append(None)
+            return connect(*arguments, **options)
+
+        async def ask() -> object:
+            async with second.connect() as connection:
+                return (await connection.execute(text("SELECT 1"))).scalar()
+
+        monkeypatch.setattr(dialect, "connect", counted)
+        async with first.connect():
+            waiting = asyncio.create_task(ask())
+            await eventually(lambda: len(tries) > 2 or waiting.done())
+        await first.dispose()
+        assert await waiting == 1
+        await second.dispose()
+
+    async def test_is_not_asked_for_ever(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_FULL_PATIENCE", 0.1)
+        (first, _), (second, _) = open_database(url), open_database(url)
+        async with first.connect():
+            with pytest.raises(OperationalError, match="too many connections for role"):
+                await second.connect()
+        await first.dispose()
+        await second.dispose()

@@ -5,13 +5,15 @@ PostgreSQL says how many it reads (EXPLAIN ANALYZE). It would rather read small 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.scale import PREFIX, READY, fill
@@ -30,8 +32,10 @@ from services.retention.policy import RetentionPolicy
 from services.retention.pruning import Pruner
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
+from services.webhooks.fair_claims import FairClaims
 from tests.services.board import Board
 from tests.services.servers import Postgres
+from tests.services.webhooks.test_delivery_faults import add
 
 pytestmark = pytest.mark.anyio
 JOBS, VERSION = 3000, "0" * VERSION_LENGTH
@@ -82,8 +86,6 @@ def _rows(plan: dict[str, Any]) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def url(postgres_server: Postgres) -> str:
     """A database with a history."""
-    import asyncio
-
     url = postgres_server.url(postgres_server.create())
 
     async def history() -> None:
@@ -154,6 +156,11 @@ async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> N
     async def claim() -> None:
         assert await tasks.claim("worker") is not None
 
+    webhooks = FairClaims(sessions, lease=timedelta(hours=1))
+    await add(sessions, *(f"http://n{number}.example.com/" for number in range(30)), owner=OWNER, count=10)
+    assert len(await webhooks.claim(1)) == 1  # the first look notes owners and hosts of all
+    async with sessions.begin() as session:
+        await session.execute(text("ANALYZE deliveries"))  # as PostgreSQL does by itself after a while
     policy = RetentionPolicy(settings, sessions, Storage(settings.storage))
     asked: dict[str, Awaitable[object]] = {
         "offer": turns.next(),
@@ -168,6 +175,7 @@ async def test_of_loops(database: tuple[Sessions, Queries], tmp_path: Path) -> N
         "retention": policy.due(thorough=False),
         "pruning": Pruner(settings, sessions).prune(Cap()),
         "fold": fold(sessions),
+        "webhooks": webhooks.claim(8),
     }
     assert {what: found for what, do in asked.items() if (found := await queries.of(do))} == {}
     assert JOBS // READY > ALWAYS, "else reading all that are ready would not be noticed"

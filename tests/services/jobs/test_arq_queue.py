@@ -51,7 +51,11 @@ async def test_tasks_are_taken_in_the_order_of_their_turns_whenever_they_were_pu
 
 async def test_waiting_worker_gets_what_is_put(queue: Queue) -> None:
     waiting = asyncio.create_task(taken(queue, 1))
-    await asyncio.sleep(0.05)
+
+    async def is_waiting() -> bool:
+        return bool((await queue._redis.info("clients"))["blocked_clients"] == 1)
+
+    await eventually(is_waiting)
     assert await queue.put(offer("a"))
     assert await waiting == ["a"]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 
+from services.database.clock import db_now
 from services.database.engine import open_database
-from services.database.migrations import head_revision
-from services.database.models import TaskRow
+from services.database.models import LeaseRow, TaskRow
 from services.jobs import dispatcher
 from services.jobs.artefacts import FilesToDelete
 from services.jobs.dispatcher import Dispatcher
@@ -51,25 +53,26 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.jobs.local_queue._SILENT_AFTER", 0.5)
 
 
-def made(board: Board, queue: TaskQueue, name: str) -> Dispatcher:
+def made(board: Board, queue: TaskQueue, name: str, **options: Any) -> Dispatcher:
     tasks, turns = Tasks(board.sessions, lease=LEASE), Turns(board.sessions)
 
     async def delete(files: FilesToDelete) -> None:
         pass
 
-    return Dispatcher(
-        *(board.sessions, queue), worker=name, tasks=tasks, turns=turns, delete=delete, versions=[VERSION], lease=LEASE
-    )
+    options |= {"worker": name, "tasks": tasks, "turns": turns, "delete": delete, "versions": [VERSION], "lease": LEASE}
+    return Dispatcher(board.sessions, queue, **options)
 
 
 @asynccontextmanager
-async def running(board: Board, queue: TaskQueue, name: str = "one") -> AsyncIterator[Dispatcher]:
+async def running(board: Board, queue: TaskQueue, name: str = "one", **options: Any) -> AsyncIterator[Dispatcher]:
     """A worker that may dispatch; at the end it dies."""
-    each = made(board, queue, name)
+    each = made(board, queue, name, **options)
     task = asyncio.create_task(each.run())
-    yield each
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        yield each
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def taken(board: Board, queue: TaskQueue) -> Claim:
@@ -95,6 +98,34 @@ async def test_one_of_several_dispatches(board: Board, queue: TaskQueue) -> None
         assert {(await taken(board, queue)).job for _ in jobs} == jobs
 
 
+async def test_who_loses_the_lease_stops_at_once_and_another_goes_on(board: Board, queue: TaskQueue) -> None:
+    """Retention and webhooks run beside the dispatcher, and nowhere else."""
+    beside = list[str]()
+
+    async def run(name: str) -> None:
+        beside.append(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            beside.remove(name)
+
+    async def give_lease_to(holder: str, seconds: float) -> None:
+        async with board.sessions.begin() as session:
+            await session.execute(update(LeaseRow).values(holder=holder, until=db_now(timedelta(seconds=seconds))))
+
+    async with (
+        running(board, queue, "one", beside=lambda: (run("one"),)),
+        running(board, queue, "two", beside=lambda: (run("two"),)),
+    ):
+        await eventually(lambda: beside)
+        await give_lease_to("another", 3600.0)
+        await eventually(lambda: not beside)
+        await queue.announce(None)
+        await give_lease_to("another", -1.0)
+        await eventually(lambda: beside)
+        assert len(beside) == 1
+
+
 async def test_leases_expire_joins_are_released_and_progress_is_told(board: Board, queue: TaskQueue) -> None:
     job = await board.submit()
     await board.do(await board.take())
@@ -117,18 +148,11 @@ async def test_leases_expire_joins_are_released_and_progress_is_told(board: Boar
         assert (await taken(board, queue)).attempt == 2
 
 
-@contextmanager
-def noticed(each: Dispatcher) -> Iterator[None]:
-    yield
-    assert each.newer_schema == "9999"
-
-
 async def test_it_ends_when_the_database_is_of_a_newer_version(board: Board, queue: TaskQueue) -> None:
     each, other = made(board, queue, "one"), made(board, queue, "two")
-    with noticed(each), noticed(other):
-        both = asyncio.gather(each.run(), other.run())
-        async with board.sessions.begin() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-            await session.execute(text("UPDATE compatibility SET oldest = '9999'"))
-        await asyncio.wait_for(both, HANG)
-    assert head_revision() != "9999"
+    both = asyncio.gather(each.run(), other.run())
+    async with board.sessions.begin() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await session.execute(text("UPDATE compatibility SET oldest = '9999'"))
+    await asyncio.wait_for(both, HANG)
+    assert each.newer_schema == other.newer_schema == "9999"

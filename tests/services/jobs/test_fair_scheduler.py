@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -81,6 +82,11 @@ async def test_many_jobs_of_one_owner_do_not_delay_anothers(board: Board) -> Non
     assert await board.status(video) == "completed", Counter(after)
 
 
+def without_values(asked: tuple[str, Any]) -> str:
+    """A statement without the moment, and however many values its lists have."""
+    return re.sub(r"IN \([^()]*\)|TIMESTAMPTZ '[^']*'", "…", asked[0])
+
+
 async def test_claim_and_look_cost_the_same_however_long_the_queue_is(board: Board) -> None:
     """The number of statements is constant, and the next tasks are found by an index without a scan."""
     asked: list[tuple[str, Any]] = []
@@ -97,7 +103,7 @@ async def test_claim_and_look_cost_the_same_however_long_the_queue_is(board: Boa
             await do
             statements.append(list(asked))
     for few, many in (looks, claims):
-        assert len(few) == len(many)
+        assert list(map(without_values, few)) == list(map(without_values, many))
     if is_sqlite:
         plans: list[str] = []
         async with board.sessions() as session:

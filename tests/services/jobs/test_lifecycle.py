@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from itertools import groupby, pairwise
 
@@ -12,10 +13,11 @@ from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow,
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
 from services.jobs.tasks import MAX_DEATHS, Claim, Tasks
-from services.jobs.turns import AHEAD
+from services.jobs.turns import AHEAD, OLDEST_EVERY
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
 from tests.services.board import FRAMES, Board, made_by, padded, together
 from tests.services.moments import Clock
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.anyio
 
@@ -193,6 +195,31 @@ class TestRendered:
         again = await board.turns.next()
         assert [offer.task for offer in again][: AHEAD - 6] == queued[6:]
         assert all(offer.again for offer in again)
+
+    async def test_the_more_is_running_the_more_is_offered(self, board: Board) -> None:
+        for _ in range(3 * AHEAD):
+            await board.submit(kind="frame", tasks=1)
+        assert len(await board.turns.next()) == AHEAD
+        for _ in range(AHEAD):
+            assert await Tasks.claim(board.tasks, "worker") is not None
+        oldest = AHEAD // OLDEST_EVERY  # for the tasks that were taken
+        assert len(await board.turns.next()) == AHEAD + AHEAD // 2 + oldest
+
+    @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # SQLite locks no rows
+    async def test_progress_of_a_job_that_somebody_changes_waits_until_the_next_time(self, board: Board) -> None:
+        locked, free = [await board.submit(fairness_key=key) for key in "ab"]
+        plans = [await board.take() for _ in range(2)]
+        for plan in plans:
+            await board.do(plan)
+        segments = {claim.job: claim for claim in [await board.take() for _ in range(2 * len(FRAMES))]}
+        for claim in segments.values():
+            assert await board.renew(claim, 5)
+        async with board.sessions.begin() as session:
+            await session.execute(select(JobRow.id).where(JobRow.id == locked).with_for_update())
+            await asyncio.wait_for(board.progress.add_up(), HANG)
+            assert [(await board.job(job)).frames_done for job in (locked, free)] == [0, 5]
+        await board.progress.add_up()
+        assert (await board.job(locked)).frames_done == 5
 
 
 class TestCancelled:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +15,10 @@ from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.lost_files import MAX_REMADE, forget, intact, make_again, plan_again, reopen
 from services.jobs.outputs import part_id
 from services.storage.object_keys import poster_key, result_key, segment_key, sound_key
-from services.storage.object_store import Storage
 from tests.services.board import FRAMES, SONG, Board, together
-from tests.services.shelf import Shelf, settings_for
+from tests.services.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def shelf(board: Board, database: str, tmp_path: Path) -> Shelf:
-    storage = f"file://{tmp_path / 'storage'}"
-    return Shelf(board, Storage(storage), settings_for(tmp_path, database, storage))
 
 
 async def lose(board: Board, *keys: str) -> list[Artefact]:

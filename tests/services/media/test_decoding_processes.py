@@ -8,17 +8,22 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ecs_core import heartbeat
 from ecs_core.errors import AudioError
 from services.media.probe import probe
+from services.media.sandbox import decoding
 from services.media.sandbox.decoding import Decoding, SandboxedDecoder
 from services.media.sandbox.decoding_processes import DecodingServer, decoding_server
 from services.media.sandbox.messages import Text
 from tests.media import tone, write_song
 from tests.service import alive, wait_for
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,6 +81,43 @@ def test_decoder_whose_server_is_killed_ends_and_may_be_retried(stopped: Decodin
             process.receive()
         wait_for(lambda: not alive(process.pid))
     assert "duration" in measured(song)
+
+
+class TestHeartbeats:
+    """While a decoder sends nothing, what it computes counts as work of whoever waits for it."""
+
+    @pytest.fixture
+    def beats(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+        monkeypatch.setattr(decoding, "_LOOK_EVERY", 0.05)
+        beats = list[int]()
+        heartbeat.listen(beats.append)
+        yield beats
+        heartbeat.listen(None)
+
+    def test_of_a_decoder_that_computes(self, tmp_path: Path, beats: list[int]) -> None:
+        (tmp_path / "deed").write_text("stream.flush()\nwhile True: pass")
+        decoder = "tests.services.media.trial_decoders:begin_and_execute"
+        busy = Decoding(decoder=decoder, path=tmp_path / "deed", name="the song")
+        with SandboxedDecoder(busy) as process, ThreadPoolExecutor() as threads:
+            process.receive()
+            process.receive(max_bytes=1000)
+            waiting = threads.submit(process.receive)
+            wait_for(lambda: len(beats) > 5)
+            process.kill()
+            assert isinstance(waiting.exception(HANG), ConnectionResetError)
+
+    def test_not_of_one_that_stands_still(
+        self, stopped: Decoding, beats: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decoding, "_TIMEOUT", 1.0)
+        with SandboxedDecoder(stopped) as process:
+            process.receive()
+            process.receive(max_bytes=1000)
+            wait_for(lambda: " T " in Path(f"/proc/{process.pid}/stat").read_text())
+            beats.clear()
+            with pytest.raises(AudioError, match="cannot be decoded in reasonable time"):
+                process.receive()
+        assert len(beats) <= 1  # for what it did before
 
 
 def test_server_that_cannot_start_is_an_error_and_is_tried_again(

@@ -138,9 +138,7 @@ def test_words_by_the_name_of_their_variable(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.usefixtures("own_logging")
-def test_logs_hide_them_in_messages_and_tracebacks(
-    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_logs_hide_them_in_messages_and_tracebacks(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     password = 'say "s3cr/et" \\ ü'
     monkeypatch.setenv("MOTES_DATABASE_URL", url_with(password))
     said = io.StringIO()

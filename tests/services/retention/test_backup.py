@@ -32,7 +32,7 @@ from services.storage.object_store import Storage, digest_of
 from tests.service import serving, wait_for
 from tests.services.board import Board
 from tests.services.servers import Postgres, postgres_programs
-from tests.services.shelf import HEARD, Shelf, settings_for
+from tests.services.shelf import HEARD, Shelf
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 
@@ -349,12 +349,6 @@ class TestRestore:
     def test_refuses_a_folder_without_a_backup(self, tmp_path: Path) -> None:
         with pytest.raises(MotesError, match="is not a backup"):
             restore(tmp_path, tmp_path / "restored", storage_of(tmp_path / "restored"))
-
-
-@pytest.fixture
-async def shelf(board: Board, database: str, tmp_path: Path) -> Shelf:
-    storage = f"file://{tmp_path / 'shelf'}"
-    return Shelf(board, Storage(storage), settings_for(tmp_path, database, storage))
 
 
 class TestRepair:

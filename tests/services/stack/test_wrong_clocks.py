@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -12,13 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.wrong_clock import EVERYBODY, set_clock
 from tests.fork_server import ForkServer
 from tests.services.stack.api_calls import create, submit
 from tests.services.stack.conftest import Stack, listening, running_stack, until
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.debian("redis-server")
-MODULE = "tests.services.stack.wrong_clock"
+MODULE = "bench.wrong_clock"
 VIDEO = {"width": 320, "height": 180, "duration": 8.0, "particle_count": 2000}
 MONTH = 31 * 24 * 3600.0
 
@@ -31,20 +31,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, _redis: N
         yield stack
 
 
-def set_clock(path: Path, wrong: float) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(str(wrong))
-    os.replace(part, path)
+def wrong_clock(stack: Stack, name: str, wrong: float) -> Path:
+    """The folder that says by how much the clock of a process is wrong."""
+    folder = stack.folder / f"{name}-clock"
+    folder.mkdir()
+    set_clock(folder, EVERYBODY, wrong)
+    return folder
 
 
 @contextmanager
 def worker(stack: Stack, name: str, wrong: float) -> Iterator[Path]:
-    """A worker whose clock is wrong; yields the file that says by how much."""
-    path = stack.folder / f"{name}.clock"
-    set_clock(path, wrong)
-    stack.start(name, MODULE, str(path), "worker", "--name", name, "--size", "1")
+    """A worker whose clock is wrong; yields the folder that says by how much."""
+    folder = wrong_clock(stack, name, wrong)
+    stack.start(name, MODULE, str(folder), "worker", "--name", name, "--size", "1")
     try:
-        yield path
+        yield folder
     finally:
         stack.stop(name)
 
@@ -66,7 +67,7 @@ def test_workers_with_wrong_clocks_render_with_others(stack: Stack) -> None:
         for job in jobs:
 
             def is_over(job: str = job) -> bool:
-                set_clock(jumping, next(jumps))
+                set_clock(jumping, EVERYBODY, next(jumps))
                 return stack.client.get(f"/jobs/{job}").json()["status"] not in ("queued", "rendering")
 
             until(is_over, stack)
@@ -78,10 +79,9 @@ def test_workers_with_wrong_clocks_render_with_others(stack: Stack) -> None:
 
 
 def test_api_with_a_wrong_clock_says_so(stack: Stack) -> None:
-    path = stack.folder / "api.clock"
-    set_clock(path, -3600.0)
+    folder = wrong_clock(stack, "api", -3600.0)
     with listening() as listener:
-        stack.start("late", MODULE, str(path), "api", "--fd", str(listener.fileno()), listener=listener)
+        stack.start("late", MODULE, str(folder), "api", "--fd", str(listener.fileno()), listener=listener)
         with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=HANG) as client:
             until(lambda: abs(client.get("/particles/health").json()["clock"]["skew"] + 3600) < 60, stack)
             health = client.get("/particles/health").json()

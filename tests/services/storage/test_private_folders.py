@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import subprocess
@@ -82,7 +83,6 @@ class TestPrivate:
             (tmp_path / name).chmod(0o777)
         with pytest.raises(MotesError, match="can be written to by other users"):
             Storage(f"file://{tmp_path}/storage")
-        import asyncio
 
         async def opened() -> None:
             async with LocalQueue.open(f"local://{tmp_path}/queue"):
@@ -121,7 +121,7 @@ class TestWorkFolders:
         assert remove_dead_work_folders(tmp_path) == 20
         assert list(tmp_path.glob("another*")) == []
 
-    def test_a_zombie_is_dead(self, tmp_path: Path) -> None:
+    def test_a_zombie_is_dead(self) -> None:
         process = subprocess.Popen((sys.executable, "-c", ""))
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert work_folders._began(process.pid) is None

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -116,7 +116,7 @@ class Place:
 
     def leftovers(self) -> list[Path]:
         """What lies in the folder for incomplete files."""
-        return [path for path in self.storage.scratch.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        return [path for path in self.storage.scratch.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
@@ -251,7 +251,5 @@ class TestSignatures:
         assert ours == parse_qs(urlsplit(request.url).query)
 
 
-def _moment(text: str) -> Any:
-    from datetime import datetime
-
+def _moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ")

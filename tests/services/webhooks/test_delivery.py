@@ -30,6 +30,7 @@ from services.settings import ServiceSettings
 from services.webhooks.delivery import Deliverer, check_target
 from services.webhooks.ssrf_guard import TargetRefusedError
 from tests.services.board import Board
+from tests.services.moments import Clock
 from tests.waiting import HANG, eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -167,6 +168,14 @@ def deliver(folder: Path, url: str, **options: Any) -> DeliveryRow:
             return await until(sessions, lambda row: row.status != "pending")
 
     return asyncio.run(main())
+
+
+def test_message_is_signed_with_the_time_of_the_database(tmp_path: Path, clock: Clock) -> None:
+    clock.step(hours=-5)
+    with receiver() as server:
+        deliver(tmp_path, server.url)
+    [(headers, _)] = server.received
+    assert int(headers["webhook-timestamp"]) == int(clock().timestamp())
 
 
 def test_message_is_signed_per_standard_webhooks(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ import asyncio, sys
 from pathlib import Path
 from services.database.engine import open_database
 from services.webhooks.delivery import Deliverer
-from tests.services.moments import Clock
 from tests.services.webhooks.test_delivery import settings_of
 
 settings = settings_of(Path(sys.argv[1]), webhook_private_targets=True)

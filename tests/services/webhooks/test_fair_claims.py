@@ -111,7 +111,7 @@ async def test_tarpit_of_many_names_delays_nobody_else(sessions: Sessions, tmp_p
     with Tarpit() as tarpit, receiver() as quick:
         await add(sessions, *(f"http://n{number}.example.com:{tarpit.port}/" for number in range(300)), owner="mallory")
         async with delivering(sessions, tmp_path, count=2, resolve=everywhere):
-            await eventually(lambda: tarpit.taken == PER_OWNER)
+            await eventually(lambda: tarpit.taken >= PER_OWNER, why=lambda: tarpit.taken)
             await all_delivered(sessions, await add(sessions, quick.url, owner="alice", count=5))
             assert (tarpit.open, tarpit.taken) == (PER_OWNER, PER_OWNER)
 
@@ -121,7 +121,7 @@ async def test_host_that_several_owners_use_has_a_limit(sessions: Sessions, tmp_
         for owner in ("mallory", "mary", "moll", "mia"):
             await add(sessions, tarpit.url, owner=owner, count=20)
         async with delivering(sessions, tmp_path, count=3):
-            await eventually(lambda: tarpit.taken == PER_HOST)
+            await eventually(lambda: tarpit.taken >= PER_HOST, why=lambda: tarpit.taken)
             await all_delivered(sessions, await add(sessions, quick.url, owner="mia", count=5))
             assert tarpit.taken == PER_HOST
         async with sessions() as session:
@@ -169,14 +169,13 @@ async def test_messages_of_older_versions_are_sorted_in(sessions: Sessions) -> N
     }
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_claims_read_no_queue(sessions: Sessions) -> None:
-    """They find their way along indexes: no statement reads all that waits."""
+    """They find their way along indexes: no statement reads all that waits. Of PostgreSQL see test_rows_read."""
     await add(sessions, *(f"http://n{number}.example.com/" for number in range(30)), owner="mallory", count=10)
     asked: list[tuple[str, Any]] = []
     async with sessions() as session:
         connection = await session.connection()
-        if connection.dialect.name != "sqlite":
-            pytest.skip("PostgreSQL reads small tables whole")
         engine = connection.engine.sync_engine
         event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
         await FairClaims(sessions, lease=timedelta(hours=1)).claim(8)
@@ -261,6 +260,13 @@ class TestBreaker:
             assert {row.attempts[-1]["error"] for row in over} == {
                 "given up: the receiver answered nothing for 72 hours"
             }
+
+    async def test_pauses_are_never_longer_than_ten_minutes(self, sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            session.add(BreakerRow(owner="a", host="x:80", failures=THRESHOLD + 9, failed_at=db_now()))
+        async with sessions.begin() as session:
+            assert await circuit_breaker.note_failure(session, "a", "x:80")
+        assert await pause_of(sessions) == 600
 
     async def test_is_forgotten(self, sessions: Sessions) -> None:
         async with sessions.begin() as session:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
@@ -20,13 +18,11 @@ from ecs_core.errors import MotesError
 from services.auth.api_keys import ApiKeys
 from services.database.clock import db_now
 from services.database.engine import Sessions, open_database
-from services.database.migrations import upgrade
 from services.database.models import WebhookSecretRow
 from services.webhooks.owner_secrets import NoSecretError, OwnerSecrets, RotationError
-from tests.services.api.world import World, changed, served
+from tests.services.api.world import World, world_of
 from tests.services.webhooks.test_delivery import PAYLOAD, SECRET, Receiver, delivering, receiver
 from tests.services.webhooks.test_delivery_faults import add, all_delivered
-from tests.waiting import HANG
 
 pytestmark = pytest.mark.anyio
 
@@ -136,10 +132,7 @@ async def test_nobodys_secret_is_not_told(sessions: Sessions, secrets: OwnerSecr
 
 class TestApi:
     @pytest.fixture
-    def world(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
-        asyncio.run(upgrade(database))
-
+    def world(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
             wanted = {"alice": ("read", "render"), "reader": ("read",), "bob": ("read", "render"), "admin": ("admin",)}
             owners = {"reader": "alice"}
@@ -148,14 +141,10 @@ class TestApi:
                 for name, scopes in wanted.items()
             }
 
-        keys = changed(database, make)
-        values = {"DATA": str(tmp_path), "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0"}
-        for name, value in (values | {"WEBHOOK_SECRET": SECRET, **getattr(request, "param", {})}).items():
-            monkeypatch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
-            yield World(client, database, keys)
+        with world_of(tmp_path, make, webhook_secret=SECRET, auth=request.param) as world:
+            yield world
 
-    @pytest.mark.parametrize("world", [{"AUTH": "required"}], indirect=True)
+    @pytest.mark.parametrize("world", ["required"], indirect=True)
     def test_owner_reads_and_rotates_its_own(self, world: World) -> None:
         found = {who: world.call(who, "GET", "/webhook-secret") for who in ("alice", "bob", "admin")}
         assert {each.status_code for each in found.values()} == {200}
@@ -170,7 +159,7 @@ class TestApi:
         assert (ended["previous_secret"], ended["previous_until"]) == (None, None)
         assert world.call("alice", "POST", "/webhook-secret/rotate", params={"overlap": -1}).status_code == 400
 
-    @pytest.mark.parametrize("world", [{"AUTH": "required"}], indirect=True)
+    @pytest.mark.parametrize("world", ["required"], indirect=True)
     def test_keys_for_reading_do_not_read_it(self, world: World) -> None:
         """They are given to browsers."""
         for method, path in (("GET", "/webhook-secret"), ("POST", "/webhook-secret/rotate")):
@@ -178,7 +167,7 @@ class TestApi:
             assert refused.status_code == 403
             assert refused.json()["detail"] == "The API key lacks the scope 'render'; it has read"
 
-    @pytest.mark.parametrize("world", [{"AUTH": "off"}], indirect=True)
+    @pytest.mark.parametrize("world", ["off"], indirect=True)
     def test_installations_secret_is_not_told(self, world: World) -> None:
         for method, path in (("GET", "/webhook-secret"), ("POST", "/webhook-secret/rotate")):
             refused = world.call(None, method, path)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.pool import ENVIRONMENT
 from services.jobs.render_spec import build_spec, spec_key
 from services.processes.fork_server_command import STORAGE
 from services.worker import child_processes
 from services.worker.child_processes import Child, ForkServer
 from tests.service import wait_for
+from tests.services.worker.workshop import plugin
 from tests.waiting import HANG, eventually
 
 
@@ -163,30 +163,20 @@ def motes_particle_types(register):
 
 
 def test_plugin_failure_names_the_type_and_logs_the_traceback(
-    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], tmp_path: Path
 ) -> None:
-    (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nbreaks = "motes_test_breaks"\n')
-    (tmp_path / "motes_test_breaks.py").write_text(FAILING)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
-
     async def asked(fork_server: ForkServer) -> None:
-        particle_types.cache_clear()
-        try:
-            scene = build_spec("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
-            spec = {"task": "t", "attempt": 1, "kind": "frame", "number": 0, "scene": scene}
-            spec |= {"scene_key": spec_key(scene), "folder": str(tmp_path), "plan": "plan"}
-        finally:
-            particle_types.cache_clear()
+        scene = build_spec("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
+        spec = {"task": "t", "attempt": 1, "kind": "frame", "number": 0, "scene": scene}
+        spec |= {"scene_key": spec_key(scene), "folder": str(tmp_path), "plan": "plan"}
         child = await fork_server.fork()
         told = [message async for message in child.messages(spec)][-1]
         assert told["error"] == "particle type 'breaks' failed in frame 0: RuntimeError: not now"
-        assert "motes_test_breaks.py" in told["trace"]
+        assert 'raise RuntimeError("not now")' in told["trace"]
         await stopped(child)
 
-    with_fork_server(asked)
+    with plugin(tmp_path, FAILING):
+        with_fork_server(asked)
 
 
 def test_task_processes_have_no_secrets_in_their_environment(

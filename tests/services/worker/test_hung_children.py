@@ -5,30 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from ecs_core.plugin_api import particle_types
 from services.jobs.tasks import MAX_DEATHS, Claim
 from services.worker import child_processes
 from services.worker.child_processes import Child, ForkServer
 from tests.services.board import Board
-from tests.services.worker.workshop import Workshop, workshop
+from tests.services.worker.workshop import Workshop, plugin, workshop
 from tests.waiting import HANG, eventually
 
 pytestmark = pytest.mark.anyio
 STALL = 3.0  # seconds
 
 
-@pytest.fixture(params=["sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    import shutil
-
-    path = shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "motes.db")
-    return f"sqlite+aiosqlite:///{path}"
+on_one = pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what is no question of the database
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +36,7 @@ async def shop(board: Board, tmp_path: Path) -> AsyncIterator[Workshop]:
         yield made
 
 
+@on_one
 @pytest.mark.parametrize("kind", ["plan", "segment", "join", "frame"])
 async def test_stopped_child_is_killed_and_its_work_begun_again(shop: Workshop, kind: str) -> None:
     stopped: list[int] = []
@@ -64,6 +58,7 @@ async def test_stopped_child_is_killed_and_its_work_begun_again(shop: Workshop, 
     assert (row.attempt, row.losses, row.deaths) == (2, 1, 0)  # it is no fault of the job's
 
 
+@on_one
 async def test_lease_is_not_renewed_once_a_child_hangs(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Child, "_send_kill", lambda child: None)  # as if the kernel could not kill it
     monkeypatch.setattr(child_processes, "_KILL_TIMEOUT", STALL)
@@ -90,6 +85,7 @@ async def test_lease_is_not_renewed_once_a_child_hangs(shop: Workshop, monkeypat
     assert asyncio.get_running_loop().time() - renewed[-1] >= STALL  # as long as killing it was tried
 
 
+@on_one
 async def test_child_that_cannot_be_killed_is_given_up(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,9 +104,11 @@ async def test_child_that_cannot_be_killed_is_given_up(
     await shop.work()  # which does not wait for it
     assert await shop.board.status(job) == "completed"
     assert Path(f"/proc/{stopped[0].pid}").exists()
+    assert shop.memory.free < shop.memory.total, "it still has some"
     assert f"process {stopped[0].pid} was killed and does not end" in caplog.text
     send(stopped[0])
     await eventually(lambda: not Path(f"/proc/{stopped[0].pid}").exists())
+    await eventually(lambda: shop.memory.free == shop.memory.total)
 
 
 PLUGIN = """
@@ -140,17 +138,13 @@ def motes_particle_types(register):
 
 
 @pytest.fixture
-async def with_plugin(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workshop]:
-    (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nhangs = "motes_test_hangs"\n')
-    (tmp_path / "motes_test_hangs.py").write_text(PLUGIN.replace("PAUSE", str(STALL / 2.5)))
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
-    particle_types.cache_clear()
-    async with workshop(board, tmp_path, stall_seconds=STALL) as made:
-        yield made
-    particle_types.cache_clear()
+async def with_plugin(board: Board, tmp_path: Path) -> AsyncIterator[Workshop]:
+    with plugin(tmp_path, PLUGIN.replace("PAUSE", str(STALL / 2.5))):
+        async with workshop(board, tmp_path, stall_seconds=STALL) as made:
+            yield made
 
 
+@on_one
 async def test_plugin_that_loops_for_ever_fails_its_job(with_plugin: Workshop) -> None:
     job = await with_plugin.submit("frame", "loops", at=0.0)
     done = await with_plugin.work()
@@ -161,12 +155,14 @@ async def test_plugin_that_loops_for_ever_fails_its_job(with_plugin: Workshop) -
     )
 
 
+@on_one
 async def test_frame_that_takes_longer_than_that_but_advances_is_left(with_plugin: Workshop) -> None:
     job = await with_plugin.submit("frame", "slow", at=0.0)
     done = await with_plugin.work()
     assert (len(done), await with_plugin.board.status(job)) == (1, "completed")
 
 
+@on_one
 async def test_task_past_its_deadline_is_killed(with_plugin: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.worker.task_executor.deadline_of", lambda *about, **more: STALL)
     job = await with_plugin.submit("frame", "slow", at=10.0, duration=20.0)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from ecs_core.plugin_api import particle_types
 from services.database.models import TaskRow
 from services.jobs.task_memory import estimate_memory
 from services.jobs.tasks import MAX_DEATHS
 from services.worker.child_processes import Child
 from services.worker.memory_budget import MemoryBudget, memory_limit_of
 from tests.services.board import Board
-from tests.services.worker.workshop import Workshop, workshop
+from tests.services.worker.workshop import Workshop, plugin, workshop
 
 pytestmark = pytest.mark.anyio
 
@@ -37,15 +35,10 @@ def motes_particle_types(register):
 
 
 @pytest.fixture
-async def shop(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workshop]:
-    (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nhungry = "motes_test_hungry"\n')
-    (tmp_path / "motes_test_hungry.py").write_text(PLUGIN)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
-    particle_types.cache_clear()
-    async with workshop(board, tmp_path) as made:
-        yield made
-    particle_types.cache_clear()
+async def shop(board: Board, tmp_path: Path) -> AsyncIterator[Workshop]:
+    with plugin(tmp_path, PLUGIN):
+        async with workshop(board, tmp_path) as made:
+            yield made
 
 
 async def test_process_out_of_memory_fails_its_own_job_and_says_so(shop: Workshop) -> None:

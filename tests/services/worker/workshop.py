@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+from sqlalchemy import update
+
+from ecs_core.plugin_api import particle_types
 from services.database.models import TaskRow, new_id
 from services.jobs.render_spec import build_spec, spec_key
 from services.jobs.task_queue import TaskQueue
@@ -15,6 +20,7 @@ from services.jobs.tasks import Claim
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from services.worker.child_processes import Child, ForkServer
+from services.worker.memory_budget import MemoryBudget
 from services.worker.task_executor import TaskExecutor
 from tests.services.board import Board
 
@@ -35,6 +41,7 @@ class Workshop:
         self.board, self.storage = board, storage
         self.on_fork: Callable[[Child, Claim], None] = lambda child, claim: None
         self.claim: Claim | None = None
+        self.memory = MemoryBudget(10**12)
         folder = storage.scratch / "work"
         folder.mkdir()
         fork = cast("Callable[[], Awaitable[Child]]", fork_server.fork)
@@ -69,9 +76,10 @@ class Workshop:
         """Do the next task that may be done now; what it was."""
         self.claim = await self.board.tasks.claim("worker")
         if self.claim is not None:
-            renewing = asyncio.create_task(self.executor.renew_leases())
-            await self.executor.execute(self.claim)
+            held, renewing = self.memory.take(self.claim.memory), asyncio.create_task(self.executor.renew_leases())
+            await self.executor.execute(self.claim, held)
             renewing.cancel()
+            held.release()
         return self.claim
 
     async def work(self) -> list[Claim]:
@@ -79,23 +87,27 @@ class Workshop:
         done = []
         while (claim := await self.next()) is not None:
             done.append(claim)
-            await self.hurry()
+            async with self.board.sessions.begin() as session:
+                await session.execute(update(TaskRow).values(not_before=None))
         return done
-
-    async def hurry(self) -> None:
-        """Let what waits before it is tried again be tried now."""
-        async with self.board.sessions.begin() as session:
-            for row in await self.rows(session):
-                row.not_before = None
-
-    async def rows(self, session: Any) -> list[TaskRow]:
-        from sqlalchemy import select
-
-        return list(await session.scalars(select(TaskRow)))
 
 
 async def _nobody(row: TaskRow | None) -> bool:
     return True
+
+
+@contextmanager
+def plugin(folder: Path, source: str) -> Iterator[None]:
+    """A plugin for this process and all that it starts meanwhile."""
+    name = f"motes_test_{new_id()[:8]}"
+    (folder / "pyproject.toml").write_text(f'[project.entry-points.motes]\n{name} = "{name}"\n')
+    (folder / f"{name}.py").write_text(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setenv("MOTES_PLUGIN_PATH", str(folder))
+        particle_types.cache_clear()
+        yield
+    particle_types.cache_clear()
 
 
 @asynccontextmanager
