@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 
 from services.api.dependencies import Service
 
-LIMIT = Query(50, ge=1, le=500, description="how many at most; fewer where the page would exceed 1 MB")
+LIMIT = Query(50, ge=1, le=500, description="how many at most; fewer where the page would exceed 500 KB")
 CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")
 FIELDS = Query(
     None,
@@ -28,8 +28,8 @@ FIELDS = Query(
 LINK: dict[str, Any] = {
     "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
 }
-PAGE_BYTES = 1_000_000
-_FIRST_BATCH = 10  # rows; the size of these tells how many more there is room for
+PAGE_BYTES = 500_000
+_FIRST_BATCH = 5  # rows; the size of these tells how many more there is room for
 
 Show = Callable[[Sequence[Any]], Awaitable[list[bytes]]]
 
