@@ -124,7 +124,7 @@ class Bench:
         scene = build_spec(case.type, config, self._song(case.minutes), case.quality, at=at, assets=assets)
         seconds = seconds or float(config["duration"])
         segments: list[int] = []
-        sound: str | None = None
+        sounds: list[str] = []
         reached = True
         for kind in ("analysis", "curves", "frame", "plan", "segment", "sound", "join"):
             if kind not in case.kinds and (kind != "plan" or "segment" not in case.kinds):
@@ -132,10 +132,10 @@ class Bench:
             more: dict[str, Any] = {}
             if kind == "join":
                 made = [(await self._run(scene, "segment", number=n, memory=None))[1] for n in range(len(segments))]
-                more = {"segments": [each[0] for each in made], "light": [each[1] for each in made], "sound": sound}
+                more = {"segments": [each[0] for each in made], "light": [each[1] for each in made], "sounds": sounds}
             estimate = estimate_memory(scene, kind, seconds=seconds)
             peak, stored, cut = await self._run(scene, kind, memory=memory_limit_of(estimate), **more)
-            segments, sound = cut or segments, stored[0] if kind == "sound" else sound
+            segments, sounds = cut or segments, stored[:1] if kind == "sound" else sounds
             if kind in case.kinds:
                 off = estimate / peak - 1
                 verdict = "reached" if LOW <= off <= HIGH else "MISSED"

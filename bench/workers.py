@@ -7,11 +7,11 @@
 1. A video through the API of a service with two workers, and of one with one worker, beside two bare encoders and one:
    processes that encode their shares of the same frames, and of the song, from memory (``encoder_floor.py``). All four
    by turns. What two workers gain ÷ what two encoders gain (goal: at least 0.95).
-2. A video of four minutes through a service with one worker, whose core is its own: when the sound and each snapshot
-   were ready, and how long the sound, each segment and the join took. From these follows how long 64 workers with a
-   core each would take, if they took the sound and then segments in order as soon as they are ready, and joined when
-   all are done (goal: one worker takes at least 25 times as long). What passes between two tasks of the one worker is
-   added to each task. With ``--copied`` the sound is the song's own packets, otherwise they are encoded.
+2. A video of four minutes through a service with one worker, whose core is its own: when the pieces of the sound and
+   the snapshots were ready, and how long each piece, each segment and the join took. From these follows how long 64
+   workers with a core each would take, if they took the sound and then segments in order as soon as they are ready, and
+   joined when all are done (goal: one worker takes at least 25 times as long). What passes between two tasks of the one
+   worker is added to each task. With ``--copied`` the sound is the song's own packets, otherwise they are encoded.
 
 The exit code is 1 if a goal is missed.
 """
@@ -65,8 +65,8 @@ class Tasks:
     """Seconds of the tasks of a video, and when its sound and its segments were ready, after planning began."""
 
     plan: float
-    sound_ready: float
-    sound: float
+    sound_ready: list[float]
+    sound: list[float]  # its pieces
     ready: list[float]
     segments: list[float]
     join: float
@@ -75,15 +75,15 @@ class Tasks:
     @staticmethod
     def of(watch: Watch, total: float) -> Tasks:
         """Those of a job that took so many seconds with one worker."""
-        [plan], [sound], [join] = (watch.spent(kind) for kind in ("plan", "sound", "join"))
-        segments, [sound_ready] = watch.spent("segment"), watch.ready("sound")
-        between = max(0.0, total - plan - sound - sum(segments) - join) / (len(segments) + 3)
+        [plan], [join] = watch.spent("plan"), watch.spent("join")
+        segments, sound, sound_ready = watch.spent("segment"), watch.spent("sound"), watch.ready("sound")
+        between = max(0.0, total - plan - sum(sound) - sum(segments) - join) / (len(segments) + len(sound) + 2)
         return Tasks(plan, sound_ready, sound, watch.ready("segment"), segments, join, between)
 
     def with_workers(self, count: int) -> float:
         """Seconds with so many workers."""
-        tasks = [each + self.between for each in (self.sound, *self.segments)]
-        ready = [self.sound_ready, *self.ready]
+        tasks = [each + self.between for each in (*self.sound, *self.segments)]
+        ready = [*self.sound_ready, *self.ready]
         return with_workers(count, self.plan + self.between, ready, tasks, self.join + self.between)
 
 
@@ -109,8 +109,9 @@ def many_workers(seconds: float, size: tuple[int, int], folder: Path, *, copied:
     tasks = Tasks.of(watch, total)
     found, one_by_one = tasks.segments, f"{seconds:g} s of {size[0]}×{size[1]} with one worker: {total:.1f} s"
     print(f"{one_by_one}: plan {tasks.plan:.2f} s (first snapshot after {tasks.ready[0]:.2f} s), {len(found)} segments")
-    print(f"  {sum(found):.1f} s (median {statistics.median(found):.2f} s, longest {max(found):.2f} s),", end=" ")
-    print(f"sound {tasks.sound:.2f} s, join {tasks.join:.2f} s, between tasks {1e3 * tasks.between:.0f} ms")
+    print(f"  {sum(found):.1f} s (median {statistics.median(found):.2f} s, longest {max(found):.2f} s),")
+    print(f"  sound in {len(tasks.sound)} pieces {sum(tasks.sound):.2f} s, join {tasks.join:.2f} s,", end=" ")
+    print(f"between tasks {1e3 * tasks.between:.0f} ms")
     base = tasks.with_workers(1)
     for count in (1, 2, 4, 8, 16, 32, MANY, 4 * MANY):
         spent = tasks.with_workers(count)
@@ -120,7 +121,8 @@ def many_workers(seconds: float, size: tuple[int, int], folder: Path, *, copied:
     print(f"  of {spent:.2f} s: until the first snapshot {tasks.ready[0]:.2f}, until the last", end=" ")
     print(f"{tasks.ready[-1] - tasks.ready[0]:.2f}, segments and sound after that {after:.2f},", end=" ")
     print(
-        f"join {tasks.join:.2f}; the sound took from {tasks.sound_ready:.2f} to {tasks.sound_ready + tasks.sound:.2f}"
+        f"join {tasks.join:.2f}; the sound took from {tasks.sound_ready[0]:.2f}"
+        f" to {max(map(sum, zip(tasks.sound_ready, tasks.sound, strict=True))):.2f}"
     )
     gain = base / spent
     print(f"{MANY} workers: {gain:.1f} times as fast as one {goal(gain >= FASTER, f'at least {FASTER:g}')}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.ahead import Ahead
 from ecs_core.rendering.plan import RenderPlan
 from ecs_core.song_file.mixdown import Mixdown, gain_for
-from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded
+from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded, pieces_of
 from ecs_core.video.opus import RATE, encoded_opus
 
 if TYPE_CHECKING:
@@ -98,16 +99,23 @@ def mix_of(plan: RenderPlan, song: Song) -> Mixdown:
     return Mixdown(song.layout, gain=gain_for(plan.peak))
 
 
-def encoded_sound(plan: RenderPlan, song: Song, mix: Mixdown) -> Iterator[Packet]:
-    """The sound track of a plan encoded from the song's samples: the part that the video plays, with its fades."""
+def sound_pieces(plan: RenderPlan) -> int:
+    """How many pieces a plan's sound is encoded in."""
+    return 1 if plan.video.form == "webm" else pieces_of(plan.part.duration)
+
+
+def encoded_sound(plan: RenderPlan, song: Song, mix: Mixdown, *, piece: int | None = None) -> Iterator[Packet]:
+    """The sound track of a plan encoded from the song's samples: the part that the video plays, with its fades.
+
+    Of it ``piece``, one of as many as :func:`sound_pieces` says; None: all.
+    """
     blocks = plan.part.heard(mix.blocks(song.blocks()), song.rate)
-    duration, quality = plan.part.duration, plan.video.quality
-    encode = encoded_opus if plan.video.form == "webm" else encoded
+    encode = encoded_opus if plan.video.form == "webm" else partial(encoded, piece=piece)
     return encode(
         blocks,
         rate=song.rate,
         channels=mix.channels,
-        duration=duration,
-        quality=quality,
+        duration=plan.part.duration,
+        quality=plan.video.quality,
         bit_rate=plan.video.rates.sound,
     )

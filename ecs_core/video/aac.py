@@ -112,9 +112,8 @@ class _Piece:
         if self.is_done or (frame is not None and self._read <= self._from):
             return
         if frame is not None and at < self._from:
-            rest = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(frame.to_ndarray()[:, self._from - at :]), format="fltp", layout=frame.layout.name
-            )
+            samples: F32 = np.ascontiguousarray(frame.to_ndarray()[:, self._from - at :], np.float32)
+            rest = av.AudioFrame.from_ndarray(samples, format="fltp", layout=frame.layout.name)
             rest.sample_rate, rest.time_base, rest.pts = frame.sample_rate, frame.time_base, self._from
             frame = rest
         for packet in self._codec.encode(frame):

@@ -74,12 +74,12 @@ def has_sound(scene: Mapping[str, Any]) -> bool:
     return scene.get("audio") is not None and bool(config.get("sound", True)) and has_track
 
 
-def keys_left(scene: Mapping[str, Any], scene_key: str, kind: str, number: int = 0) -> list[str]:
-    """The keys of what a task leaves for the join: the sound, or a segment's file, and the light of its frames if
-    flashes are counted.
+def keys_left(scene: Mapping[str, Any], scene_key: str, kind: str, number: int) -> list[str]:
+    """The keys of what a task leaves for the join: a piece of the sound, or a segment's file, and the light of its
+    frames if flashes are counted.
     """
     if kind == "sound":
-        return [sound_key(scene_key)]
+        return [sound_key(scene_key, number)]
     return [segment_key(scene_key, number), *([light_key(scene_key, number)] if looks_for_flashes(scene) else [])]
 
 

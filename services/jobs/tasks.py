@@ -196,14 +196,20 @@ class Tasks:
         return [claim for claim, _ in held if (claim.task, claim.attempt) not in found]
 
     async def record_plan(
-        self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
+        self,
+        claim: Claim,
+        segments: Sequence[int],
+        *,
+        sounds: int = 1,
+        start: float | None = None,
+        seconds: float | None = None,
     ) -> TaskRow | None:
-        """Create the segment tasks (``segments``: frames of each), that of the sound and the join task; existing tasks
+        """Create the segment tasks (``segments``: frames of each), those of the sound and the join task; existing tasks
         stay.
 
-        Returns that of the sound if it can begin; it takes longest, so it comes before the segments. ``start`` is the
-        second of the song at which the video begins; ``seconds`` is what the video lasts, if that was not known before:
-        the owner gets back what was charged beyond it.
+        The sound is made in ``sounds`` pieces, if the video has any. Returns one that can begin; they take longest, so
+        they come before the segments. ``start`` is the second of the song at which the video begins; ``seconds`` is
+        what the video lasts, if that was not known before: the owner gets back what was charged beyond it.
 
         Raises:
             MotesError: the video would be longer than what the job was admitted for.
@@ -223,8 +229,10 @@ class Tasks:
                 await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: keys_left(job.scene, job.scene_key, "segment", number) for number in range(len(segments))}
-            of_sound = keys_left(job.scene, job.scene_key, "sound")
-            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(of_sound, *keys.values()))).values(used_at=at)
+            pieces = range(sounds if has_sound(job.scene) else 0)
+            of_sound = [keys_left(job.scene, job.scene_key, "sound", number) for number in pieces]
+            used = chain(*of_sound, *keys.values())
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(used)).values(used_at=at)
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
             # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
@@ -238,22 +246,23 @@ class Tasks:
                 return row
 
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
-                row = task("segment", number + 1, number=number, frames=frames, virtual_time=turn)
+                row = task("segment", sounds + number, number=number, frames=frames, virtual_time=turn)
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
-            sound = None
+            ready = None
             if not known:
-                session.add(task("join", len(segments) + 1))
-                if has_sound(job.scene):
-                    status = "done" if there.issuperset(of_sound) else "ready"
-                    sound = task("sound", 0, status=status, virtual_time=turns[0])
-                    session.add(sound)
+                session.add(task("join", sounds + len(segments)))
+                for number in pieces:
+                    status = "done" if there.issuperset(of_sound[number]) else "ready"
+                    row = task("sound", number, number=number, status=status, virtual_time=turns[0])
+                    session.add(row)
+                    ready = row if status == "ready" else ready
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)
-            return sound if sound is not None and sound.status == "ready" else None
+            return ready
 
     async def mark_ready(self, claim: Claim, number: int) -> TaskRow | None:
         """Mark a segment as ready, as its snapshot is stored; None if it was ready before."""

@@ -118,9 +118,9 @@ def light_key(scene_key: str, number: int) -> str:
     return f"scenes/{scene_key}/segments/{number}.npz"
 
 
-def sound_key(scene_key: str) -> str:
-    """The sound of a video, as packets; it is kept and deleted like segments."""
-    return f"scenes/{scene_key}/segments/sound.zip"
+def sound_key(scene_key: str, number: int) -> str:
+    """A piece of the sound of a video, as packets; it is kept and deleted like segments."""
+    return f"scenes/{scene_key}/segments/sound-{number}.zip"
 
 
 def result_key(scene_key: str, kind: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, cast
 from zipfile import ZipFile
@@ -41,9 +42,18 @@ class _Made(NamedTuple):
 
 
 def save_sound(
-    plan: RenderPlan, song: Path, target: Path, *, name: str, required: bool, on_progress: Callable[[int], object]
+    plan: RenderPlan,
+    song: Path,
+    target: Path,
+    *,
+    piece: int,
+    name: str,
+    required: bool,
+    on_progress: Callable[[int], object],
 ) -> None:
-    """Save the sound of a plan: the song's own AAC, or else the encoded song. Progress is in percent.
+    """Save a piece of the sound of a plan, one of as many as ``sound_pieces`` says. Progress is in percent.
+
+    It is the song's own AAC, of which the first piece is all, or else the encoded song.
 
     Raises:
         MissingSandboxError: it is not decoded, as the sandbox is ``required`` and lacks something.
@@ -52,7 +62,7 @@ def save_sound(
     """
     table, skipped, told = array("q"), dict[int, str](), 0  # an hour has 150,000 packets
     with ExitStack() as closing, ZipFile(target, "w") as file:
-        made = _made_of(plan, song, name=name, required=required, closing=closing)
+        made = _made_of(plan, song, piece, name=name, required=required, closing=closing)
         with file.open(_PACKETS, "w", force_zip64=True) as packets:
             for packet in made.packets:
                 packets.write(packet)
@@ -68,26 +78,28 @@ def save_sound(
         file.writestr(_FACTS, json.dumps(facts))
 
 
-def add_sound(video: VideoFile, path: Path, *, closing: ExitStack) -> Sound:
-    """Add a saved sound to a video, which reads it while segments are appended; ``closing`` closes the file."""
-    file = closing.enter_context(ZipFile(path))
-    facts = json.loads(file.read(_FACTS))
-    video.add_sound(_packets_of(file, facts), rate=facts["rate"], channels=facts["channels"])
-    return cast("Sound", facts["how"])
+def add_sound(video: VideoFile, pieces: Sequence[Path], *, closing: ExitStack) -> Sound:
+    """Add a sound that is saved in pieces to a video, which reads them while segments are appended; ``closing`` closes
+    the files.
+    """
+    files = [closing.enter_context(ZipFile(path)) for path in pieces]
+    facts = [json.loads(file.read(_FACTS)) for file in files]
+    video.add_sound(chain(*map(_packets_of, files, facts)), rate=facts[0]["rate"], channels=facts[0]["channels"])
+    return cast("Sound", facts[0]["how"])
 
 
-def _made_of(plan: RenderPlan, path: Path, *, name: str, required: bool, closing: ExitStack) -> _Made:
-    """The sound of a plan; ``closing`` ends the process that decodes the song."""
+def _made_of(plan: RenderPlan, path: Path, piece: int, *, name: str, required: bool, closing: ExitStack) -> _Made:
+    """A piece of the sound of a plan; ``closing`` ends the process that decodes the song."""
     track = plan.settings.track
     if may_be_copied(plan):
         with suppress(AudioError):  # comparing takes twice the time of decoding: too much for a very long song
             song = closing.enter_context(OwnPackets(path, name=name, track=track, required=required))
             if song.own is not None and fits(plan, song.own):
-                copied = copied_sound(plan, song.own, song.packets())
+                copied = iter(()) if piece else copied_sound(plan, song.own, song.packets())
                 return _Made(copied, song.own.rate, song.own.channels, "copied")
     decoded = closing.enter_context(DecodedSong(path, name=name, track=track, required=required))
     mix = mix_of(plan, decoded)
-    return _Made(encoded_sound(plan, decoded, mix), sound_rate(plan, decoded), mix.channels, "encoded")
+    return _Made(encoded_sound(plan, decoded, mix, piece=piece), sound_rate(plan, decoded), mix.channels, "encoded")
 
 
 def _packets_of(file: ZipFile, facts: dict[str, object]) -> Iterator[Packet]:

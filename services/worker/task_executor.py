@@ -177,7 +177,10 @@ class TaskExecutor:
             elif "segments" in message:
                 try:
                     sound = await self._tasks.record_plan(
-                        claim, message["segments"], start=message["start"], seconds=message["seconds"]
+                        *(claim, message["segments"]),
+                        sounds=message["sounds"],
+                        start=message["start"],
+                        seconds=message["seconds"],
                     )
                 except MotesError as error:
                     await self._tasks.fail(claim, str(error))
@@ -326,7 +329,7 @@ def _files_to_join(to_join: Mapping[tuple[str, int], Sequence[Artefact | None]])
     return {
         "segments": [of_segment[0].object for of_segment in segments],
         "light": [made.object for of_segment in segments for made in of_segment[1:]],
-        "sound": next((made.object for made in files.get(("sound", 0), ())), None),
+        "sounds": [made.object for (kind, _), of_task in files.items() if kind == "sound" for made in of_task],
         "files": {made.object: (made.size, made.digest) for of_task in files.values() for made in of_task},
         "overdrawn": sum(of_segment[0].overdrawn for of_segment in segments),
     }

@@ -28,6 +28,7 @@ from ecs_core.rendering.scene_tags import tags_of_scene
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.soft_subtitles import cues_in
+from ecs_core.rendering.song_sound import sound_pieces
 from ecs_core.rendering.still import write_frame
 from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
@@ -79,8 +80,8 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    light?, sound?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of what a join reads,
-    ``assets`` those of assets.
+    light?, sounds?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of what a join
+    reads, ``assets`` those of assets.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
@@ -125,6 +126,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     report(
         {
             "segments": [segment.stop - segment.start for segment in plan.segments],
+            "sounds": sound_pieces(plan),
             "start": float(plan.part.start),
             "seconds": float(plan.part.duration) if found else None,
         }
@@ -168,7 +170,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
 
 
 def _sound(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
-    """Copy or encode the song, for the join to copy the packets."""
+    """Copy or encode a piece of the song, for the join to copy the packets."""
     plan = _stored_plan(spec, storage)
     began, target = perf_counter(), folder / "sound.zip"
     with _song(spec["scene"]["audio"], storage) as song:
@@ -176,11 +178,12 @@ def _sound(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pa
             plan,
             song,
             target,
+            piece=spec["number"],
             name=_SONG,
             required=_sandbox_required(spec),
             on_progress=lambda percent: report({"progress": percent}),
         )
-    _store(spec, storage, report, sound_key(spec["scene_key"]), target)
+    _store(spec, storage, report, sound_key(spec["scene_key"], spec["number"]), target)
     return TaskStats({"sound": perf_counter() - began})
 
 
@@ -205,9 +208,9 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         )
         closing.callback(video.abandon)
         sound: Sound = "none"
-        if spec.get("sound") is not None and isinstance(video, VideoFile):
-            file = closing.enter_context(_stored(spec, storage, spec["sound"]))
-            sound = add_sound(video, file, closing=closing)
+        if spec.get("sounds") and isinstance(video, VideoFile):
+            files = [closing.enter_context(_stored(spec, storage, each)) for each in spec["sounds"]]
+            sound = add_sound(video, files, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
             with _stored(spec, storage, segment) as path:
                 video.append(path)

@@ -199,7 +199,7 @@ class TestMakeAgain:
     async def test_makes_a_join_wait_for_the_sound(self, board: Board) -> None:
         job = await board.submit_with_song()
         join = await board.until("join")
-        gone = await lose(board, sound_key(join.scene_key))
+        gone = await lose(board, sound_key(join.scene_key, 0))
         assert (await board.tasks.to_join(join))["sound", 0] == [None]
         assert await make_again(board.sessions, join, [("sound", 0)], gone)
         assert await board.tasks.release_join(job) is None

@@ -33,6 +33,22 @@ async def test_can_begin_as_soon_as_the_plan_is_recorded(board: Board) -> None:
     assert await board.tasks.record_plan(plan, FRAMES) is None
 
 
+async def test_pieces_are_made_side_by_side(board: Board) -> None:
+    job = await board.submit_with_song()
+    plan = await board.take()
+    await board.tasks.record_plan(plan, FRAMES, sounds=2)
+    pieces = [await board.take("first"), await board.take("second")]
+    assert [(claim.kind, claim.number) for claim in pieces] == [("sound", 0), ("sound", 1)]
+    await board.do(plan)
+    assert await board.do(pieces[1])
+    for claim in [await board.take() for _ in FRAMES]:
+        await board.do(claim)
+    assert await board.tasks.release_join(job) is None
+    assert await board.do(pieces[0])
+    made = await board.tasks.to_join(await board.take())
+    assert [made["sound", number] for number in range(2)] == [[made_by(claim)] for claim in pieces]
+
+
 async def test_join_waits_for_it(board: Board) -> None:
     job = await board.submit_with_song()
     await board.do(await board.take())
@@ -69,7 +85,7 @@ async def test_that_is_there_is_not_made_again(board: Board) -> None:
     again = await board.submit_with_song(scene_key=row.scene_key)
     assert [claim.kind for claim in await board.work()] == ["plan", "join"]
     async with board.sessions.begin() as session:
-        for key in (result_key(row.scene_key, row.kind), sound_key(row.scene_key)):
+        for key in (result_key(row.scene_key, row.kind), sound_key(row.scene_key, 0)):
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key == key))
     board.made.clear()
     await board.submit_with_song(scene_key=row.scene_key)

@@ -210,7 +210,7 @@ class TestRender:
         first = rendered(client, system)
         sound = client.get(f"/download/{first}").content
         scene = scene_of(service, first)
-        (DAMAGE | {"changed": flip})[how](the_file(service, first, "segments/sound.zip"))
+        (DAMAGE | {"changed": flip})[how](the_file(service, first, "segments/sound-0.zip"))
         query(
             service,
             "DELETE FROM artefacts WHERE key IN (?, ?)",

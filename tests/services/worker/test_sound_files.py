@@ -14,7 +14,8 @@ import pytest
 
 from ecs_core.errors import AudioError
 from ecs_core.rendering.plan import RenderPlan
-from ecs_core.rendering.song_sound import SongSound
+from ecs_core.rendering.song_sound import SongSound, sound_pieces
+from ecs_core.video import aac
 from ecs_core.video.join import VideoFile
 from ecs_core.video.output import picture_for, segment_writer
 from services.worker import sound_files
@@ -39,20 +40,21 @@ def joined(plan: RenderPlan, path: Path, add: Callable[[VideoFile, ExitStack], o
     return path
 
 
-def saved(plan: RenderPlan, song: Path, folder: Path) -> Path:
-    """The file of the task of the sound."""
-    target, told = folder / "sound.zip", list[int]()
-    save_sound(plan, song, target, name="the song", required=False, on_progress=told.append)
+def saved(plan: RenderPlan, song: Path, folder: Path) -> list[Path]:
+    """The files of the tasks of the sound."""
+    files, told = [folder / f"sound-{piece}.zip" for piece in range(sound_pieces(plan))], list[int]()
+    for piece, target in enumerate(files):
+        save_sound(plan, song, target, piece=piece, name="the song", required=False, on_progress=told.append)
     assert told == sorted(told)
     assert 1 <= told[0] <= told[-1] <= 100
-    return target
+    return files
 
 
 def join(song: Path, folder: Path, *, seconds: float | None = None) -> tuple[Video, str]:
     """The video of a song, and how its sound was made."""
     plan, how = plan_of(song, seconds=seconds), list[str]()
-    file = saved(plan, song, folder)
-    joined(plan, folder / "out.mp4", lambda video, closing: how.append(add_sound(video, file, closing=closing)))
+    files = saved(plan, song, folder)
+    joined(plan, folder / "out.mp4", lambda video, closing: how.append(add_sound(video, files, closing=closing)))
     return read_video(folder / "out.mp4"), how[0]
 
 
@@ -97,10 +99,15 @@ def test_everything_else_is_encoded(tmp_path: Path, name: str, seconds: float | 
     ],
     ids=str,
 )
-def test_packets_are_the_same_as_if_they_were_not_saved(tmp_path: Path, name: str, more: dict[str, object]) -> None:
+@pytest.mark.parametrize("piece", [90.0, 0.5])
+def test_packets_are_the_same_as_if_they_were_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: dict[str, object], piece: float
+) -> None:
+    monkeypatch.setattr(aac, "_PIECE", piece)
     song = write_song(tmp_path / name, tone(2.1) + 0.1 * noise(2.1, rate=44_100))
     plan = plan_of(song, **more)  # type: ignore[arg-type]
-    file = saved(plan, song, tmp_path)
+    files = saved(plan, song, tmp_path)
+    assert len(files) == (1 if plan.video.form == "webm" else max(1, round(plan.part.duration / piece)))
 
     def at_once(video: VideoFile, closing: ExitStack) -> None:
         sound = SongSound(song, plan)
@@ -108,7 +115,7 @@ def test_packets_are_the_same_as_if_they_were_not_saved(tmp_path: Path, name: st
         video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
 
     suffix = plan.video.form
-    through = joined(plan, tmp_path / f"a.{suffix}", lambda video, closing: add_sound(video, file, closing=closing))
+    through = joined(plan, tmp_path / f"a.{suffix}", lambda video, closing: add_sound(video, files, closing=closing))
     straight = joined(plan, tmp_path / f"b.{suffix}", at_once)
     assert len(packets_of(straight)) > 20
     assert packets_of(through) == packets_of(straight)
