@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +67,10 @@ def forked(pid: int) -> list[int]:
         return []
 
 
-def descendants(pid: int) -> list[int]:
-    """Every process below a process."""
-    return [each for child in forked(pid) for each in (child, *descendants(child))]
+def descendants(pid: int, *, without: Collection[int] = ()) -> list[int]:
+    """Every process below a process, but some of them and what is below those."""
+    found = [child for child in forked(pid) if child not in without]
+    return [each for child in found for each in (child, *descendants(child, without=without))]
 
 
 def alive(pid: int) -> bool:
