@@ -68,8 +68,8 @@ async def change(sessions: Sessions, chance: random.Random) -> None:
             return
         state = chance.choice(STATES)
         size = chance.choice((None, 10, 20)) if state == "completed" else None
-        row = (await session.scalars(select(JobRow).where(mine))).one()
-        expired = row.created_at if state == "completed" and chance.random() < 0.3 else None
+        created_at = await session.scalar(select(JobRow.created_at).where(mine))  # None: somebody has deleted it
+        expired = created_at if state == "completed" and chance.random() < 0.3 else None
         await session.execute(update(JobRow).where(mine).values(status=state, size=size, expired_at=expired))
 
 
