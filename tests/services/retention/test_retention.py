@@ -150,7 +150,7 @@ class TestAge:
     async def test_unused_sound_is_deleted_with_the_segments(self, shelf: Shelf) -> None:
         await shelf.board.submit_with_song()
         await shelf.work()
-        assert [key for key in shelf.files() if "/segments/sound." in key]
+        assert [key for key in shelf.files() if "/segments/sound-" in key]
         await shelf.age(days=2)
         assert (await shelf.clear()).freed["expired", "segment"] == (1, 4 * SIZE)
         assert not [key for key in shelf.files() if "/segments/" in key]
