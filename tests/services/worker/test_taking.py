@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from services.settings import ServiceSettings
+from services.worker.claims import Claims
 from services.worker.main import Worker
-from services.worker.memory_budget import MemoryBudget
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +38,9 @@ class Work:
             raise self.error
         return None if memory < 1 else SimpleNamespace(task=offered[0], memory=1)
 
+    async def next_offered(self, *, memory: int) -> None:
+        """There is no task that has been passed."""
+
     async def execute(self, claim: Any, held: object) -> None:
         self.begun.append(int(claim.task))
         self.ends.append(asyncio.Event())
@@ -48,8 +51,8 @@ class Work:
 def taking(work: Work, *, size: int) -> Iterator[asyncio.Task[None]]:
     """A worker that takes tasks."""
     worker = Worker(ServiceSettings(), size=size)
-    worker._queue, worker._tasks, worker._executor = cast(Any, work), cast(Any, work), cast(Any, work)
-    worker._versions, worker._memory = cast(Any, ["v"]), MemoryBudget(10)
+    worker._queue, worker._executor, worker._versions = cast(Any, work), cast(Any, work), cast(Any, ["v"])
+    worker._claims = Claims(cast(Any, None), cast(Any, work), worker="worker", memory=10)
     task = asyncio.create_task(worker._take())
     yield task
     for each in (task, *worker._working):
