@@ -55,9 +55,12 @@ class Left:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes of memory, with a proportional share of shared memory."""
+    """Bytes of memory of its own, with a proportional share of what it shares with those that it forked.
+
+    Files that are mapped do not count: the share of them depends on who else has the same libraries at the time.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
 
 
 def descendants(pid: int) -> list[int]:
