@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ecs_core.ahead import Ahead
 from ecs_core.rendering.plan import RenderPlan
 from ecs_core.song_file.mixdown import Mixdown, gain_for
-from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded, pieces_of
+from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded
+from ecs_core.video.format import pieces_of_sound
 from ecs_core.video.opus import RATE, encoded_opus
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def mix_of(plan: RenderPlan, song: Song) -> Mixdown:
 
 def sound_pieces(plan: RenderPlan) -> int:
     """How many pieces a plan's sound is encoded in."""
-    return 1 if plan.video.form == "webm" else pieces_of(plan.part.duration)
+    return 1 if plan.video.form == "webm" else pieces_of_sound(plan.part.duration)
 
 
 def encoded_sound(plan: RenderPlan, song: Song, mix: Mixdown, *, piece: int | None = None) -> Iterator[Packet]:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.video.format import Quality
+from ecs_core.video.format import Quality, pieces_of_sound
 
 Packet: TypeAlias = "av.Packet[av.AudioStream]"
 
@@ -34,7 +34,6 @@ _BIT_RATES: dict[Quality, tuple[int, int]] = {
 # control starts from; its default spoils the first packets of a song.
 _CLEAN = {"aac_pns": "0", "cutoff": "20000", "global_quality": "480"}
 _OPTIONS: dict[Quality, dict[str, str]] = {"draft": {}, "standard": _CLEAN, "high": _CLEAN}
-_PIECE = 90  # seconds of a piece, more or less
 _BEFORE = 64  # packets, 1.5 s at 44.1 kHz
 _FULL_RATE = 44_100  # samples a second; below, the encoder chooses the bandwidth
 
@@ -42,11 +41,6 @@ _FULL_RATE = 44_100  # samples a second; below, the encoder chooses the bandwidt
 def aac_rate(rate: int) -> int:
     """The sample rate of the sound track of a song with this one: the same, or 48 kHz where AAC players lack it."""
     return rate if rate in _RATES else 48_000
-
-
-def pieces_of(duration: Fraction) -> int:
-    """How many pieces a track of so many seconds is encoded in."""
-    return max(1, round(duration / _PIECE))
 
 
 def encoded(
@@ -65,8 +59,9 @@ def encoded(
     what is heard at 0 is the first sample. A song shorter than the track is followed by silence. ``bit_rate`` (bits a
     second) counts instead of that of the quality.
 
-    An encoder makes each of the pieces that :func:`pieces_of` counts, so that several processes can make those of one
-    track: ``piece`` is the one that is made, or None for all. Their packets are the same either way.
+    Each of its pieces (:func:`ecs_core.video.format.pieces_of_sound`) has an encoder of its own, so several processes
+    can make those of one track: ``piece`` is the one that is made, or None for all. The packets are the same either
+    way.
     """
     out_rate, layout = aac_rate(rate), "mono" if channels == 1 else "stereo"
 
@@ -79,7 +74,7 @@ def encoded(
         codec.options = dict(_OPTIONS[quality]) if out_rate >= _FULL_RATE else {}
         return codec
 
-    number, packets = pieces_of(duration), math.ceil(duration * out_rate / FRAME)
+    number, packets = pieces_of_sound(duration), math.ceil(duration * out_rate / FRAME)
     bounds = [packets * each // number for each in range(number)]
     wanted = range(number) if piece is None else (piece,)
     made = [_Piece(codec(), bounds[each], bounds[each + 1] if each + 1 < number else None) for each in wanted]

@@ -13,6 +13,12 @@ QUALITIES: tuple[Quality, ...] = get_args(Quality)
 Pixels = Literal["yuv420p", "yuva420p", "yuva444p10le", "rgba"]
 _LARGE = 720  # pixels
 SEGMENT_SECONDS = 2.0  # of a video are encoded by one process, unless asked otherwise
+SOUND_SECONDS = 90  # of a sound are encoded by one process, more or less
+
+
+def pieces_of_sound(seconds: float | Fraction) -> int:
+    """How many pieces a sound of so many seconds is encoded in."""
+    return max(1, round(seconds / SOUND_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)

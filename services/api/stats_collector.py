@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core.plugin_api import particle_types
-from ecs_core.video.format import SEGMENT_SECONDS
+from ecs_core.video.format import SEGMENT_SECONDS, SOUND_SECONDS
 from services.api.dependencies import Service
 from services.api.errors import UNREACHABLE
 from services.database.clock import time_in
@@ -145,7 +145,7 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
         expected[kind] += number
         if kind == "plan":  # its segments are still to come
             expected["segment"] += max(number, round(video / SEGMENT_SECONDS))
-            expected["sound"] += with_song
+            expected["sound"] += max(with_song, round(video / SOUND_SECONDS)) if with_song else 0
             expected["join"] += number
     for kind, number in await session.execute(later):
         expected[kind] += number

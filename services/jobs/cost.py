@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ecs_core.video.format import SEGMENT_SECONDS
+from ecs_core.video.format import SEGMENT_SECONDS, pieces_of_sound
 from ecs_core.video.quality import wanted
 from services.jobs.artefacts import has_sound
 
@@ -165,7 +165,7 @@ def cost_of(scene: Mapping[str, Any], kind: str, *, seconds: float, heard: float
         simulate=frames * (moved + shown) / 1000 + _TASK * max(1, round(seconds / SEGMENT_SECONDS)),
         paint=frames * painted / 1000,
         encode=frames * encoded / 1000,
-        sound=_TASK + seconds * _SOUND if sounds else 0.0,
+        sound=_TASK * pieces_of_sound(seconds) + seconds * _SOUND if sounds else 0.0,
         join=_JOIN[0] + seconds * _JOIN[1] + frames * _ENCODED_WHOLE.get(form, 0.0) * pixels / 1000,
     )
 

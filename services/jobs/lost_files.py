@@ -155,8 +155,8 @@ async def make_again(
         job = await session.get_one(JobRow, claim.job, with_for_update=True)
         if job.status not in OPEN:
             return False
-        kind, number = min(tasks)
-        what = f"{len(tasks)} segments" if len(tasks) > 1 else f"segment {number}" if kind == "segment" else "its sound"
+        segments = [number for kind, number in tasks if kind == "segment"]
+        what = "its sound" if not segments else f"segment {segments[0]}" if len(tasks) == 1 else f"{len(tasks)} files"
         if await _may_remake(session, job, what):
             job.stage = "rendering"
             await session.flush()

@@ -25,7 +25,7 @@ from ecs_core.plugin_api.registry import particle_type as find_type
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import Settings, validate
 from ecs_core.scene.variants import VariantSettings
-from ecs_core.video.format import SEGMENT_SECONDS
+from ecs_core.video.format import SEGMENT_SECONDS, SOUND_SECONDS
 from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
 from services.auth.limits import variant_named
 from services.storage.asset_references import in_its_shape, references_in, with_files, with_references
@@ -180,7 +180,8 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
 def spec_key(scene: dict[str, Any]) -> str:
     """The key of a spec, 64 characters: its renderer version, then the sha256 of spec and version."""
     version = renderer_version(scene["type"], *_types_of_layers(scene["config"]))
-    return version[:VERSION_LENGTH] + _digest([_as_before(scene), version, SEGMENT_SECONDS])[VERSION_LENGTH:]
+    pieces = SEGMENT_SECONDS, SOUND_SECONDS  # which say what a segment and a piece of the sound are
+    return version[:VERSION_LENGTH] + _digest([_as_before(scene), version, *pieces])[VERSION_LENGTH:]
 
 
 def _types_of_layers(config: Mapping[str, Any]) -> list[str]:

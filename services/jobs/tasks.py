@@ -1,6 +1,6 @@
 """Tasks: the pieces of jobs that workers do. Every change of state is a compare-and-set in the database.
 
-A video is one plan task, then segment tasks and one for its sound, then a join task; a frame is a single task. A task
+A video is one plan task, then tasks for its segments and its sound, then a join task; a frame is a single task. A task
 is *waiting* for other tasks, *ready*, *running* under a lease, or *done*. Which ready tasks workers are offered:
 ``services.jobs.turns``.
 

@@ -15,7 +15,7 @@ import pytest
 from ecs_core.errors import AudioError
 from ecs_core.rendering.plan import RenderPlan
 from ecs_core.rendering.song_sound import SongSound, sound_pieces
-from ecs_core.video import aac
+from ecs_core.video import format as video_format
 from ecs_core.video.join import VideoFile
 from ecs_core.video.output import picture_for, segment_writer
 from services.worker import sound_files
@@ -103,7 +103,7 @@ def test_everything_else_is_encoded(tmp_path: Path, name: str, seconds: float | 
 def test_packets_are_the_same_as_if_they_were_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: dict[str, object], piece: float
 ) -> None:
-    monkeypatch.setattr(aac, "_PIECE", piece)
+    monkeypatch.setattr(video_format, "SOUND_SECONDS", piece)
     song = write_song(tmp_path / name, tone(2.1) + 0.1 * noise(2.1, rate=44_100))
     plan = plan_of(song, **more)  # type: ignore[arg-type]
     files = saved(plan, song, tmp_path)
