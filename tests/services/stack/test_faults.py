@@ -306,13 +306,18 @@ class TestKilledProcesses:
 
     @pytest.mark.campaign
     def test_fork_server_is_replaced_and_its_children_continue(self, stack: Stack, tmp_path: Path) -> None:
-        config = VIDEO | {"seed": 20}
-        job = submit(stack, create(stack, **config))
-        for _ in range(3):
+        configs = [VIDEO | {"seed": seed} for seed in (20, 420, 820)]
+        jobs = []
+        for config in configs:
+            jobs.append(submit(stack, create(stack, **config)))  # for which it must fork
+            until(
+                lambda: not tasks(stack, jobs[-1], kind="plan", status="ready"), stack
+            )  # a worker that starts has others
             [server] = until(lambda: forked(stack.processes["worker"].pid), stack)
             os.kill(server, signal.SIGKILL)
             until(lambda gone=server: gone not in forked(stack.processes["worker"].pid), stack)
-        assert downloaded(stack, job, tmp_path) == signals_deferred(config, tmp_path)
+        for job, config in zip(jobs, configs, strict=True):
+            assert downloaded(stack, job, tmp_path) == signals_deferred(config, tmp_path)
 
     def test_worker_that_is_killed_while_it_makes_the_sound_loses_nothing(self, stack: Stack, tmp_path: Path) -> None:
         song = write_song(tmp_path / "song.wav", noise(60.0, rate=44_100))
