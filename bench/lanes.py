@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from served import ENVIRONMENT, serving
+from served import client_of, key_of, serving
 
 GOAL = 3.0
 LISTS = 10
@@ -37,32 +37,10 @@ LARGE = {"bindings": [{"source": "bass", "target": "size", "curve": CURVE} for _
 @contextmanager
 def owners(data: Path) -> Iterator[dict[str, httpx.Client]]:
     """``motes serve`` with keys; a client for each owner."""
-    keys = {}
-    for owner in ("carol", "bob"):
-        create_key = (
-            sys.executable,
-            "-m",
-            "services.cli.main",
-            "keys",
-            "create",
-            "--owner",
-            owner,
-            "--data",
-            str(data),
-        )
-        made = subprocess.run(create_key, env=ENVIRONMENT, capture_output=True, text=True, check=True)
-        keys[owner] = made.stdout.strip()
+    keys = {owner: key_of(owner, data) for owner in ("carol", "bob")}
     with ExitStack() as held:
-        served = serving(data, MOTES_AUTH="required", MOTES_RESERVE="0", MOTES_LIMIT_REQUESTS_PER_MINUTE="1000000")
-        stack = held.enter_context(served)
-        clients = {
-            owner: held.enter_context(
-                httpx.Client(
-                    base_url=stack.url, timeout=120, trust_env=False, headers={"Authorization": f"Bearer {key}"}
-                )
-            )
-            for owner, key in keys.items()
-        }
+        stack = held.enter_context(serving(data, MOTES_AUTH="required", MOTES_RESERVE="0"))
+        clients = {owner: held.enter_context(client_of(stack, key)) for owner, key in keys.items()}
         while any(client.get("/health").status_code != 200 for client in clients.values()):
             time.sleep(0.2)
         yield clients

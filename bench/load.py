@@ -17,8 +17,6 @@ import argparse
 import asyncio
 import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,12 +26,11 @@ from statistics import fmean, quantiles
 from typing import Any
 
 import httpx
-from served import ENVIRONMENT, Stack, serving
+from served import HANG, Stack, client_of, key_of, serving
 from websockets.asyncio.client import connect
 
 GROWTH = 1.10
 POOLED = 12  # open files that pooled database connections may add; a leak would add one per client
-HANG = 300.0  # seconds after which a request counts as lost, on any machine
 PAUSE = 4.0  # mean seconds between requests of a client; the clients share the two cores
 SMALL = {"width": 320, "height": 180, "duration": 1.0, "particle_count": 100}
 LONG = {"width": 1280, "height": 720, "duration": 60.0, "particle_count": 1000}
@@ -115,30 +112,6 @@ class Needs:
         """Memory in the last quarter of the time relative to the second quarter."""
         quarter = max(1, len(self.memory) // 4)
         return fmean(self.memory[-quarter:]) / fmean(self.memory[quarter : 2 * quarter])
-
-
-def key_of(owner: str, data: Path) -> str:
-    """A new API key of an owner."""
-    command: tuple[str, ...] = (
-        sys.executable,
-        "-m",
-        "services.cli.main",
-        "keys",
-        "create",
-        "--owner",
-        owner,
-        "--data",
-        str(data),
-    )
-    for limit in ("requests_per_minute", "open_jobs", "queued_jobs", "rendered_seconds_per_day"):
-        command += ("--limit", f"{limit}=1e9")  # measure the service, not its limits
-    return subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
-
-
-def client_of(stack: Stack, key: str) -> httpx.Client:
-    """An HTTP client with an API key."""
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=stack.url, headers=headers, timeout=HANG, trust_env=False)
 
 
 def system(client: httpx.Client, config: dict[str, Any]) -> str:

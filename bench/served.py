@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.database.engine import open_database
 from services.settings import ServiceSettings
 
+HANG = 300.0  # seconds after which a request counts as lost, on any machine
 PATIENCE = 900.0  # seconds that a client repeats a request, and that jobs may take once nothing disturbs them
 RETRIED = (409, 503, 507)  # answers after which a client asks again: in use, not available just now, no room
 TYPES = ("enhanced", "snow", "zen", "bouncing", "no_music")
@@ -150,6 +151,30 @@ def serving(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+def key_of(owner: str, data: Path) -> str:
+    """A new API key of an owner."""
+    command: tuple[str, ...] = (
+        sys.executable,
+        "-m",
+        "services.cli.main",
+        "keys",
+        "create",
+        "--owner",
+        owner,
+        "--data",
+        str(data),
+    )
+    for limit in ("requests_per_minute", "open_jobs", "queued_jobs", "rendered_seconds_per_day"):
+        command += ("--limit", f"{limit}=1e9")  # measure the service, not its limits
+    return subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
+
+
+def client_of(stack: Stack, key: str) -> httpx.Client:
+    """An HTTP client with an API key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=stack.url, headers=headers, timeout=HANG, trust_env=False)
 
 
 # --- clients: for them, faults may only cause retries ---
