@@ -85,6 +85,14 @@ def the_file(service: Service, job: str, pattern: str) -> Path:
     return service.folder / "data/storage" / rows[0][0]
 
 
+def lose_video(service: Service, job: str, *, damaged: str, how: str) -> None:
+    """Have a job's video joined again next time, of whose files one is damaged."""
+    scene = scene_of(service, job)
+    (DAMAGE | {"changed": flip})[how](the_file(service, job, damaged))
+    gone = (f"scenes/{scene.name}/{name}" for name in ("video.mp4", "poster.png"))
+    query(service, "DELETE FROM artefacts WHERE key IN (?, ?)", *gone)
+
+
 def download(client: httpx.Client, path: str) -> httpx.Response:
     """The answer, as a library gets it that asks again when it is told to."""
     answers = list[httpx.Response]()
@@ -192,13 +200,7 @@ class TestRender:
     def test_makes_a_lost_segment_again(self, service: Service, client: httpx.Client, how: str) -> None:
         system = create(client, seed=40 + [*DAMAGE, "changed"].index(how))
         first = rendered(client, system)
-        scene = scene_of(service, first)
-        (DAMAGE | {"changed": flip})[how](the_file(service, first, "segments/0.mp4"))
-        query(
-            service,
-            "DELETE FROM artefacts WHERE key IN (?, ?)",
-            *(f"scenes/{scene.name}/{name}" for name in ("video.mp4", "poster.png")),
-        )
+        lose_video(service, first, damaged="segments/0.mp4", how=how)
         again = rendered(client, system)
         assert client.get(f"/download/{again}").status_code == 200
 
@@ -209,13 +211,7 @@ class TestRender:
         client.post(f"/systems/{system}/load-audio", params={"audio_path": song["audio_path"]})
         first = rendered(client, system)
         sound = client.get(f"/download/{first}").content
-        scene = scene_of(service, first)
-        (DAMAGE | {"changed": flip})[how](the_file(service, first, "segments/sound-0.zip"))
-        query(
-            service,
-            "DELETE FROM artefacts WHERE key IN (?, ?)",
-            *(f"scenes/{scene.name}/{name}" for name in ("video.mp4", "poster.png")),
-        )
+        lose_video(service, first, damaged="segments/sound-0.zip", how=how)
         again = rendered(client, system)
         assert client.get(f"/download/{again}").content == sound
 
