@@ -76,6 +76,5 @@ async def _seconds_left(service: Service, request: Request, costs: list[Cost]) -
     numbers: StatsCollector = request.state.motes_stats
     waiting = (await numbers.latest()).values.get("motes_queue_backlog_seconds", {}).get((), 0.0)
     alone = sum(each.plan + each.join for each in costs) / min(workers, len(costs))
-    # The sound is made beside segments, by one worker.
-    beside = max(sum(each.segments + each.sound for each in costs) / workers, *(each.sound for each in costs))
+    beside = sum(each.segments + each.sound for each in costs) / workers
     return round(waiting / workers + alone + beside, 1)
