@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -26,7 +28,7 @@ import httpx
 from fault_kinds import FaultKinds
 from faults import Faults
 from redis_process import own_redis
-from served import Clients, Stack, children, serving
+from served import ENVIRONMENT, Clients, Stack, children, serving
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -34,7 +36,8 @@ from services.cli.demo_song import write_wav
 
 GROWTH = 1.15  # of memory
 SLACK = 5.0  # MB that any process may grow by
-SWEPT = 180.0  # seconds until files of killed attempts are deleted: kept for a minute, checked every minute
+KEEP_ORPHANS = "60"  # seconds that files of killed attempts are kept
+SWEPT = 180.0  # seconds in which they must be deleted
 KILL_EVERY = (3.0, 15.0)  # seconds, at random
 PROGRAMS = ("api", "worker", "fork_server")
 # Rows that there may be, however many there were: idempotency keys are kept for a day, changes of tallies until
@@ -155,6 +158,14 @@ class Others:
             self._http.delete(f"/jobs/{job['job_id']}")
 
 
+def sweep(stack: Stack) -> None:
+    """Look for files of killed attempts now, as the service does every hour."""
+    command = (sys.executable, "-m", "services.cli.main", "storage", "gc", "--data", str(stack.data))
+    environment = ENVIRONMENT | {"MOTES_KEEP_ORPHANS": KEEP_ORPHANS}
+    subprocess.run(command, env=environment, capture_output=True, check=False)  # it fails while the service does so
+    time.sleep(1)
+
+
 def settled(stack: Stack, patience: float = 600.0) -> None:
     """Wait until no job is open."""
     end = time.monotonic() + patience
@@ -229,7 +240,7 @@ def main() -> None:
         write_wav(folder / "song.wav", 6.0)
         with (
             own_redis(folder, wanted=arguments.redis) as own,
-            serving(folder / "data", own, MOTES_KEEP_ORPHANS="60") as stack,
+            serving(folder / "data", own, MOTES_KEEP_ORPHANS=KEEP_ORPHANS) as stack,
         ):
             first = min(60.0, arguments.minutes * 20)
             work(stack, folder, seconds=first, chance=chance, kill=False)
@@ -241,7 +252,7 @@ def main() -> None:
             time.sleep(12)  # until it has settled
             swept = time.monotonic() + SWEPT
             while (after := left(stack)).stored > before.stored and time.monotonic() < swept:
-                time.sleep(1)
+                sweep(stack)
     print(f"{arguments.minutes:g} minutes: {dict(sorted(done.items()))}")
     print(f"  {'':32} {'before':>12} {'after':>12}")
     found = grown(before, after)
